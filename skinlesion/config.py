@@ -1,0 +1,479 @@
+"""Frozen pydantic schemas, one per command, and how YAML and ``--set`` become one of them."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import reprlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args
+
+import yaml
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
+
+from skinlesion.errors import ConfigError
+
+MAX_YAML_BYTES = 1_000_000
+PRESETS = next(
+    folder
+    for folder in (Path(__file__).parent / "presets", Path(__file__).parent.parent / "configs")
+    if folder.is_dir()
+)
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Probability = Annotated[float, Field(gt=0, lt=1)]
+Positive = Annotated[float, Field(gt=0)]
+BackboneName = Literal[
+    "alexnet",
+    "inceptionv3",
+    "resnet50",
+    "densenet121",
+    "efficientnetb0",
+    "efficientnet_lite0",
+    "efficientnet_lite1",
+    "efficientnet_lite2",
+]
+Target = Literal["malignant", "melanoma"]
+Monitor = Literal["val_auc", "val_average_precision", "val_balanced_accuracy", "val_loss"]
+
+
+def _depth(value: Any) -> Any:
+    """One sentence for a wrong ``trainable``, where the union would give one a member."""
+    if isinstance(value, int) and value > 0:
+        return value
+    if isinstance(value, str) and re.fullmatch(r"head|all|[1-9][0-9]* blocks?", value):
+        return value
+    raise ValueError(
+        "should be head, all, the last n layers (20) or the last n blocks ('2 blocks')"
+    )
+
+
+Trainable = Annotated[
+    Literal["head", "all"]
+    | Annotated[int, Field(gt=0)]
+    | Annotated[str, Field(pattern=r"^[1-9][0-9]* blocks?$")],
+    BeforeValidator(_depth),
+]
+
+
+class Section(BaseModel):
+    """A part of a config: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _prepare(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        fields = cls.model_fields
+        return {
+            key: _prepared(value, fields[key]) if key in fields else value
+            for key, value in values.items()
+        }
+
+
+def _prepared(value: Any, field: FieldInfo) -> Any:
+    """``value`` as it is meant, in two cases where pydantic would take it otherwise."""
+    # "epochs: yes" is true in YAML, which pydantic takes for 1.
+    if isinstance(value, bool) and field.annotation not in (bool, str):
+        return str(value)
+    # "optimizer: {learning_rate: 1e-4}" names no optimizer: it changes the default one.
+    if field.discriminator and isinstance(value, dict) and field.discriminator not in value:
+        return {**field.default.model_dump(), **value}
+    return value
+
+
+# --- preprocess ---------------------------------------------------------------------------
+
+
+class PreprocessConfig(Section):
+    """From folders of images to ``dataset/``."""
+
+    sources: tuple[Path, ...] = Field((), description="folders or CSV files; --source adds to it")
+    seed: int = Field(0, ge=0, description="of the split and of undersampling")
+    image_size: int = Field(256, ge=32, le=1024, description="pixels a side of the stored images")
+    val_fraction: Fraction = Field(
+        0.15, description="of the images without an official split; of train where it has no val"
+    )
+    test_fraction: Fraction = Field(0.15, description="of the images without an official split")
+    balance: Literal["none", "undersample"] = Field(
+        "none", description="undersample: as many benign as malignant images in train and val"
+    )
+    indeterminate: Literal["exclude", "benign", "malignant"] = Field(
+        "exclude", description="what to do with actinic keratosis and the like"
+    )
+    classes: dict[str, Literal["benign", "malignant"]] = Field(
+        default_factory=dict, description="class names of your own, beside the built-in ones"
+    )
+    workers: int = Field(0, ge=0, description="threads that decode; 0: one a core")
+
+    @model_validator(mode="after")
+    def _leave_some_to_train(self) -> PreprocessConfig:
+        if self.val_fraction + self.test_fraction >= 1:
+            raise ValueError("val_fraction + test_fraction must be below 1")
+        return self
+
+
+# --- train and finetune -------------------------------------------------------------------
+
+
+class ModelConfig(Section):
+    """Which network, on which input."""
+
+    backbone: BackboneName
+    weights: str = Field("imagenet", description="imagenet | none | path of a .weights.h5 file")
+    image_size: int = Field(224, ge=32, le=1024, description="pixels a side of the input")
+    pooling: Literal["avg", "max"] = Field("avg", description="of the backbone's feature map")
+    dropout: Fraction = Field(0.2, description="before the last layer")
+    batch_norm: bool = Field(
+        False, description="alexnet only: batch normalisation instead of the 2012 response norm"
+    )
+
+    @model_validator(mode="after")
+    def _alexnet_only(self) -> ModelConfig:
+        if self.batch_norm and self.backbone != "alexnet":
+            raise ValueError(f"batch_norm is an option of alexnet, not of {self.backbone}")
+        if self.backbone == "alexnet" and self.weights == "imagenet":
+            raise ValueError("alexnet has no ImageNet weights: set weights: none")
+        return self
+
+
+class BinaryCrossentropy(Section):
+    """Plain cross-entropy."""
+
+    name: Literal["binary_crossentropy"]
+    label_smoothing: Fraction = 0.0
+
+
+class WeightedCrossentropy(Section):
+    """Cross-entropy with a weight for each class."""
+
+    name: Literal["weighted_crossentropy"]
+    class_weight: Literal["balanced"] | tuple[Positive, Positive] = Field(
+        "balanced", description="balanced, or the weights of [benign, malignant]"
+    )
+    label_smoothing: Fraction = 0.0
+
+
+class Focal(Section):
+    """Focal loss, Lin et al. 2017."""
+
+    name: Literal["focal"]
+    gamma: float = Field(2.0, ge=0, description="0 is cross-entropy")
+    alpha: Probability | None = Field(None, description="weight of malignant; null: unweighted")
+    label_smoothing: Fraction = 0.0
+
+
+Loss = Annotated[BinaryCrossentropy | WeightedCrossentropy | Focal, Field(discriminator="name")]
+
+
+class AdamW(Section):
+    """Adam with decoupled weight decay."""
+
+    name: Literal["adamw"]
+    learning_rate: Positive = 1e-3
+    weight_decay: float = Field(1e-4, ge=0)
+
+
+class Sgd(Section):
+    """Stochastic gradient descent with Nesterov momentum."""
+
+    name: Literal["sgd"]
+    learning_rate: Positive = 1e-2
+    weight_decay: float = Field(1e-4, ge=0)
+    momentum: Fraction = 0.9
+
+
+Optimizer = Annotated[AdamW | Sgd, Field(discriminator="name")]
+
+
+class Schedule(Section):
+    """The learning rate over a run: a linear warm-up, then a decay by the step."""
+
+    warmup_epochs: float = Field(1.0, ge=0)
+    decay: Literal["cosine", "none"] = "cosine"
+
+
+class Augment(Section):
+    """Random changes of the training images, stateless, keyed by (seed, epoch, index)."""
+
+    flip: bool = Field(True, description="one of the 8 flips and quarter turns")
+    rotate_degrees: float = Field(0.0, ge=0, le=180)
+    zoom: Fraction = Field(0.0, description="0.1: from 1/1.1 to 1.1 times")
+    shift: Fraction = Field(0.0, description="fraction of the side")
+    shear: Fraction = 0.0
+    brightness: Fraction = Field(0.0, description="fraction of the full range")
+    contrast: Fraction = 0.0
+    saturation: Fraction = 0.0
+    hue: float = Field(0.0, ge=0, le=0.5, description="fraction of the colour circle")
+
+
+class Recipe(Section):
+    """What train and finetune share."""
+
+    loss: Loss = WeightedCrossentropy(name="weighted_crossentropy")
+    optimizer: Optimizer = AdamW(name="adamw")
+    schedule: Schedule = Schedule()
+    augment: Augment = Augment()
+    batch_size: int = Field(32, ge=1)
+    epochs: int = Field(10, ge=1)
+    early_stop_epochs: int | None = Field(
+        None, ge=1, description="stop after so many epochs without a better monitor; null: never"
+    )
+    monitor: Monitor = Field("val_auc", description="chooses the best epoch")
+    limit: int | None = Field(
+        None, ge=2, description="at most so many training images, class proportions kept"
+    )
+
+
+class TrainConfig(Recipe):
+    """A new classifier, from pretrained weights or from scratch."""
+
+    seed: int = Field(0, ge=0)
+    dataset: Path = Field(Path("dataset"), description="what preprocess wrote")
+    target: Target = "malignant"
+    model: ModelConfig
+    trainable: Trainable = Field(
+        "head", description="head | all | last n layers (20) | last n blocks ('2 blocks')"
+    )
+    freeze_batch_norm: bool = Field(False, description="keep BatchNorm statistics and weights")
+    feature_views: int = Field(
+        1, ge=1, le=64, description="trainable: head only: views of each image; 2+ are augmented"
+    )
+
+    @model_validator(mode="after")
+    def _head_needs_pretrained(self) -> TrainConfig:
+        if self.trainable == "head" and self.model.weights == "none":
+            raise ValueError(
+                "trainable: head keeps random features; set trainable: all, or give weights"
+            )
+        if self.feature_views > 1 and self.trainable != "head":
+            raise ValueError("feature_views is for trainable: head; other runs augment each epoch")
+        return self
+
+
+class FinetuneConfig(Recipe):
+    """A finished run, trained further with more of its backbone unfrozen."""
+
+    run: Path | None = Field(None, description="the run to start from; --run sets it")
+    seed: int | None = Field(None, ge=0, description="null: the parent's")
+    dataset: Path | None = Field(None, description="null: the parent's")
+    trainable: Trainable = "all"
+    freeze_batch_norm: bool = Field(True, description="keep BatchNorm statistics and weights")
+    optimizer: Optimizer = AdamW(name="adamw", learning_rate=1e-4)
+
+
+# --- ensemble and evaluate ----------------------------------------------------------------
+
+
+class EnsembleConfig(Section):
+    """How members' probabilities become one."""
+
+    members: tuple[Path, ...] = Field((), description="run folders; --members sets it")
+    method: Literal["mean", "weighted", "majority_vote", "rank_mean"] = "mean"
+
+
+class FixedThreshold(Section):
+    """Malignant from this probability on."""
+
+    rule: Literal["fixed"]
+    value: Probability = 0.5
+
+
+class YoudenThreshold(Section):
+    """The threshold with the largest sensitivity + specificity - 1 on val."""
+
+    rule: Literal["youden"]
+
+
+class SensitivityThreshold(Section):
+    """The highest threshold with at least this sensitivity on val."""
+
+    rule: Literal["sensitivity"]
+    at_least: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.89, description="the ISIC challenges report 0.82, 0.89 and 0.95"
+    )
+
+
+Threshold = Annotated[
+    FixedThreshold | YoudenThreshold | SensitivityThreshold, Field(discriminator="rule")
+]
+
+
+class EvaluateConfig(Section):
+    """How runs are scored on a split."""
+
+    split: str = Field(
+        "test", pattern=r"^[^./\\][^/\\]*$", description="test, or a benchmark's name"
+    )
+    threshold: Threshold = YoudenThreshold(rule="youden")
+    resamples: int = Field(2000, ge=100, description="of the group bootstrap")
+    confidence: Probability = 0.95
+    seed: int = Field(0, ge=0, description="of the bootstrap")
+
+
+SCHEMAS: dict[str, type[Section]] = {
+    "preprocess": PreprocessConfig,
+    "train": TrainConfig,
+    "finetune": FinetuneConfig,
+    "ensemble": EnsembleConfig,
+    "evaluate": EvaluateConfig,
+}
+
+S = TypeVar("S", bound=Section)
+
+# How a wrong value is quoted: aliases can make one that is endless when it is written out.
+_BRIEFLY = reprlib.Repr()
+_BRIEFLY.maxlevel, _BRIEFLY.maxstring = 2, 80
+
+
+def find_config(name: Path) -> Path:
+    """The file that ``--config NAME`` means: as given, in ./configs, or a preset.
+
+    Raises:
+        ConfigError: If none of them exists.
+    """
+    places = [name]
+    if not name.is_absolute():
+        places += [Path("configs") / name, PRESETS / name]
+    for place in places:
+        if place.is_file():
+            return place
+    presets = sorted(path.relative_to(PRESETS).as_posix() for path in PRESETS.rglob("*.yaml"))
+    raise ConfigError(
+        f"there is no config {name}",
+        expected="a file in the working directory, in ./configs, or a preset"
+        f" ({', '.join(presets)})",
+        fix=_did_you_mean(str(name), presets),
+    )
+
+
+def load_config(path: Path | None, schema: type[S], overrides: Sequence[str] = ()) -> S:
+    """Read YAML, apply ``key=value`` overrides, validate.
+
+    Args:
+        path: As in ``find_config``; None: the schema's defaults.
+        schema: One of ``SCHEMAS``' values.
+        overrides: Like ``train.learning_rate=3e-4``: dotted keys, YAML values.
+
+    Raises:
+        ConfigError: If the file is missing, is not YAML, or does not fit the schema.
+    """
+    values = read_yaml(find_config(path)) if path else {}
+    for override in overrides:
+        _apply(values, override)
+    return validate(values, schema, where=str(path) if path else "the command line")
+
+
+def validate(values: dict[str, Any], schema: type[S], *, where: str) -> S:
+    """Make a ``schema`` of ``values``; ConfigError lists every wrong key with its path."""
+    try:
+        return schema.model_validate(values)
+    except ValidationError as error:
+        problems = "\n".join(f"    {line}" for line in _problems(error, schema))
+        raise ConfigError(f"{where} is not a valid {schema.__name__}:\n{problems}") from error
+
+
+def to_yaml(config: Section) -> str:
+    """The resolved config with all defaults."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file: safe loader, size cap, no key twice."""
+    if path.stat().st_size > MAX_YAML_BYTES:
+        raise ConfigError(f"{path} is larger than {MAX_YAML_BYTES} bytes: not a config")
+    values = _parse(path.read_bytes(), what=str(path))
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path} is not a YAML mapping", expected="lines of 'key: value'")
+    return values
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """SafeLoader that refuses a key given twice, where YAML would keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        given = [key for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        keys = [self.construct_object(key, deep=True) for key in given]
+        twice = [key for key in keys if keys.count(key) > 1]
+        if twice:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"the key {twice[0]!r} stands twice", node.start_mark
+            )
+        return super().construct_mapping(node, deep)
+
+
+def _parse(text: str | bytes, *, what: str) -> Any:
+    try:
+        return yaml.load(text, Loader=_UniqueKeyLoader)
+    # PyYAML lets out what its readers of numbers, dates and nested lists raise.
+    except (yaml.YAMLError, ValueError, KeyError, AttributeError, RecursionError) as error:
+        raise ConfigError(f"{what} is not valid YAML:\n    {error}") from error
+
+
+def _apply(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set {override}", expected="key=value, such as epochs=3")
+    *parents, last = key.strip().split(".")
+    section = values
+    for parent in parents:
+        section = section.setdefault(parent, {})
+        if not isinstance(section, dict):
+            raise ConfigError(f"--set {override}: {parent} is not a section")
+    section[last] = _parse(text, what=f"--set {override}: the value")
+
+
+def _problems(error: ValidationError, schema: type[Section]) -> list[str]:
+    lines = []
+    for item in error.errors(include_url=False):
+        location = [str(part) for part in item["loc"]]
+        path = ".".join(location) or "(whole)"
+        message = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "extra_forbidden":
+            hint = _similar_key(location, schema)
+            message = "unknown key" + (f"; {hint}" if hint else "")
+        elif item["type"] != "missing" and item["loc"]:
+            message += f" (received {_BRIEFLY.repr(item['input'])})"
+        lines.append(f"{path}: {message}")
+    return lines
+
+
+def _similar_key(location: Sequence[str], schema: type[Section]) -> str:
+    """The key that was meant: first one of the same section, then of any."""
+    keys = sorted(set(_keys(schema)))
+    beside = [key for key in keys if key.split(".")[:-1] == list(location[: len(location) > 1])]
+    for candidates in (beside, keys):
+        by_name = {key.rpartition(".")[2]: key for key in candidates}
+        close = difflib.get_close_matches(location[-1], by_name, n=1)
+        if close and candidates is beside and close[0] == location[-1]:
+            return f"another kind of {location[0]} has it"
+        if close:
+            return f"did you mean {by_name[close[0]]}?"
+    return ""
+
+
+def _keys(schema: type[Section], prefix: str = "") -> Iterator[str]:
+    """Every key of ``schema`` and of the sections below it, dotted."""
+    for name, field in schema.model_fields.items():
+        yield prefix + name
+        for part in (field.annotation, *get_args(field.annotation)):
+            if isinstance(part, type) and issubclass(part, Section):
+                yield from _keys(part, f"{prefix}{name}.")
+
+
+def _did_you_mean(word: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"did you mean {close[0]}?" if close else ""

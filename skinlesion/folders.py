@@ -1,0 +1,108 @@
+"""Files and folders that exist whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from skinlesion.errors import DataError
+
+
+@contextlib.contextmanager
+def new_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Yield an empty folder beside ``path`` that becomes ``path`` if the block succeeds.
+
+    If the block raises, the folder is removed and whatever stood at ``path`` is untouched.
+
+    Args:
+        path: The folder to make; its parents are made as needed.
+        overwrite: Replace an existing folder instead of refusing.
+
+    Raises:
+        DataError: If ``path`` exists and ``overwrite`` is false.
+    """
+    refuse_existing(path, overwrite=overwrite)
+    made = _make_parents(path.parent)
+    partial: Path | None = None
+    try:
+        partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.partial-", dir=path.parent))
+        partial.chmod(0o777 & ~_umask())
+        yield partial
+        if overwrite and path.exists():
+            _replace(path, partial)
+        else:
+            partial.rename(path)
+    except BaseException:
+        if partial:
+            shutil.rmtree(partial, ignore_errors=True)
+        for folder in made:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise
+
+
+def refuse_existing(path: Path, *, overwrite: bool = False) -> None:
+    """Raise DataError if ``path`` is taken: a finished result is never changed silently."""
+    if path.exists() and (not overwrite or not path.is_dir()):
+        raise DataError(
+            f"{path} exists already",
+            expected="a folder that does not exist yet: results are written once",
+            fix="choose another name, or pass --overwrite to replace it",
+        )
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary name that is flushed to disk and renamed to ``path`` on success.
+
+    The temporary name keeps ``path``'s suffixes, so writers that look at them work.
+    """
+    temporary = path.with_name(f".partial-{secrets.token_hex(4)}-{path.name}")
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 ``text`` to ``path``, whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _replace(path: Path, new: Path) -> None:
+    """Put ``new`` where ``path`` stands; if that fails, ``path`` stays."""
+    old = new.with_name(new.name + ".old")
+    path.rename(old)
+    try:
+        new.rename(path)
+    except BaseException:
+        old.rename(path)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _make_parents(folder: Path) -> list[Path]:
+    """Make ``folder``; return the folders that were new, deepest first."""
+    missing = []
+    while not folder.exists():
+        missing.append(folder)
+        folder = folder.parent
+    for new in reversed(missing):
+        new.mkdir(exist_ok=True)
+    return missing
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

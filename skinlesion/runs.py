@@ -1,0 +1,303 @@
+"""RunDir: every path in a run folder, its record, and how runs are found and named."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import json
+import platform
+import shutil
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from skinlesion import __version__
+from skinlesion.errors import ConfigError, DataError
+from skinlesion.folders import refuse_existing, write_text
+
+RUNNING, FINISHED = "running", "finished"
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """The layout of ``runs/NAME``: the only place that knows its file names."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The folder's own name."""
+        return self.path.name
+
+    @property
+    def config(self) -> Path:
+        """The resolved config with all defaults; feeding it back repeats the run."""
+        return self.path / "config.yaml"
+
+    @property
+    def record_file(self) -> Path:
+        """What was run, on what, by which versions, and whether it finished."""
+        return self.path / "run.json"
+
+    @property
+    def split(self) -> Path:
+        """Which image was in which split."""
+        return self.path / "split.csv"
+
+    @property
+    def history(self) -> Path:
+        """One row an epoch."""
+        return self.path / "history.csv"
+
+    @property
+    def weights(self) -> Path:
+        """The weights of the best epoch."""
+        return self.path / "model.weights.h5"
+
+    @property
+    def model(self) -> Path:
+        """What is needed to rebuild the model around its weights."""
+        return self.path / "model.json"
+
+    @property
+    def state(self) -> Path:
+        """Checkpoints of an unfinished run; gone when it has finished."""
+        return self.path / "state"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Event files for ``tensorboard --logdir``."""
+        return self.path / "tensorboard"
+
+    @property
+    def members(self) -> Path:
+        """An ensemble's members."""
+        return self.path / "members.json"
+
+    @property
+    def combiner(self) -> Path:
+        """An ensemble's method and fitted weights."""
+        return self.path / "combiner.json"
+
+    def predictions(self, split: str) -> Path:
+        """Predictions on ``split``."""
+        return self.path / "predictions" / f"{split}.csv"
+
+    def predicted_splits(self) -> list[str]:
+        """Names of the splits with predictions, sorted."""
+        return sorted(path.stem for path in (self.path / "predictions").glob("[!.]*.csv"))
+
+    def evaluation(self, split: str) -> Path:
+        """What ``evaluate`` writes for ``split``."""
+        return self.path / "eval" / split
+
+    def is_run(self) -> bool:
+        """Whether this folder was made by train, finetune or ensemble."""
+        return self.record_file.is_file()
+
+    def is_finished(self) -> bool:
+        """Whether the command that made it came to its end."""
+        return self.is_run() and self.record().get("status") == FINISHED
+
+    def record(self) -> dict[str, Any]:
+        """The content of ``run.json``.
+
+        Raises:
+            DataError: If it is missing or is not a JSON object.
+        """
+        return read_json(self.record_file)
+
+    def update_record(self, **changes: Any) -> None:
+        """Set fields of ``run.json``, whole or not at all."""
+        record = self.record() if self.record_file.exists() else {}
+        write_json(self.record_file, {**record, **changes})
+
+    def has_checkpoint(self) -> bool:
+        """Whether at least one epoch is done."""
+        return any(self.state.glob("[!.]*.npz"))
+
+    def finish(self, **results: Any) -> None:
+        """Record ``results``, mark the run finished and drop its checkpoints."""
+        self.update_record(status=FINISHED, **results)
+        shutil.rmtree(self.state, ignore_errors=True)
+
+    def summary(self) -> str:
+        """One paragraph on a finished run of train or finetune: best epoch, time, place."""
+        record = self.record()
+        best = record["best"]
+        scores = "  ".join(
+            f"{name} {value:.4f}" for name, value in best.items() if name.startswith("val_")
+        )
+        return (
+            f"{self.path}: best epoch {best['epoch']} of {record['epochs']},"
+            f" {record['seconds']:.0f} s\n  {scores}\n"
+            f"  predictions on {', '.join(self.predicted_splits())}"
+        )
+
+    def remove(self) -> None:
+        """Delete the whole folder."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def open_run(
+    path: Path, config: str, *, kind: str, resume: bool = False, overwrite: bool = False
+) -> Iterator[RunDir]:
+    """Make or take up the folder of a run of ``kind`` and yield it.
+
+    If the block raises before the first checkpoint, the new folder is removed and the one that was
+    to be overwritten stands again: a run that never began leaves nothing. Ctrl-C leaves it, to be
+    resumed.
+
+    Args:
+        path: The folder.
+        config: The resolved config, YAML.
+        kind: The command.
+        resume: Go on with an unfinished run of the same config.
+        overwrite: Replace a run.
+
+    Raises:
+        DataError: If the folder exists and may not be used as asked.
+        ConfigError: If a run is to be resumed with another config.
+    """
+    run = RunDir(path)
+    before = RunDir(path.with_name(f".{path.name}.replaced"))
+    if resume and run.is_run():
+        _refuse_changed_config(run, config)
+    else:
+        _make_run(run, before, overwrite=overwrite)
+    try:
+        if not run.is_run():
+            write_text(run.config, config)
+            run.update_record(kind=kind, status=RUNNING, **environment())
+        yield run
+    except Exception:
+        if not run.has_checkpoint():
+            run.remove()
+            if before.path.exists():
+                before.path.rename(path)
+        raise
+    finally:
+        before.remove()
+
+
+def _make_run(run: RunDir, before: RunDir, *, overwrite: bool) -> None:
+    """Make an empty folder; what stood there is ``before`` until the new run has begun."""
+    refuse_to_replace(run, overwrite=overwrite)
+    if run.path.exists():
+        before.remove()
+        run.path.rename(before.path)
+    run.path.mkdir(parents=True)
+
+
+def refuse_to_replace(run: RunDir, *, overwrite: bool) -> None:
+    """Raise DataError if ``run`` exists, unless ``overwrite`` is given and it is a run folder."""
+    refuse_existing(run.path, overwrite=overwrite)
+    if run.path.exists() and any(run.path.iterdir()) and not run.is_run():
+        raise DataError(
+            f"{run.path} is not a run folder, so --overwrite does not delete it",
+            fix="choose another --run",
+        )
+
+
+def _refuse_changed_config(run: RunDir, config: str) -> None:
+    before = run.config.read_text(encoding="utf-8").splitlines()
+    changes = [
+        line
+        for line in difflib.unified_diff(before, config.splitlines(), lineterm="", n=0)
+        if line[:1] in "+-" and line[:3] not in ("+++", "---")
+    ]
+    if changes:
+        raise ConfigError(
+            f"{run.path} was begun with another config (- then, + now):\n"
+            + "\n".join(f"    {line}" for line in changes),
+            expected="the same config: a resumed run equals an uninterrupted one",
+            fix=f"use --config {run.config}, or start a new run",
+        )
+
+
+def free_run_path(root: Path, name: str) -> Path:
+    """``root/name``, or ``root/name-2``, ``-3``, ... where that is taken."""
+    path, number = root / name, 2
+    while path.exists():
+        path, number = root / f"{name}-{number}", number + 1
+    return path
+
+
+def latest_run_path(root: Path, name: str) -> Path:
+    """The newest of ``root/name``, ``root/name-2``, ... : what --resume without --run means."""
+    path, number = root / name, 2
+    while (root / f"{name}-{number}").exists():
+        path, number = root / f"{name}-{number}", number + 1
+    return path
+
+
+def find_runs(paths: Iterable[Path]) -> tuple[list[RunDir], list[str]]:
+    """The finished runs among ``paths``, and a sentence for each path that is not one.
+
+    A path with ``*``, ``?`` or ``[`` is expanded, so a quoted glob works as well as the shell's.
+
+    Raises:
+        DataError: If a path that is no glob does not exist: a mistyped name is not skipped.
+    """
+    runs: list[RunDir] = []
+    skipped: list[str] = []
+    for path in paths:
+        found = _expand(path)
+        if not found:
+            skipped.append(f"{path}: nothing there")
+        for folder in found:
+            run = RunDir(folder)
+            if not run.is_run():
+                skipped.append(f"{folder}: not a run folder")
+            elif not run.is_finished():
+                skipped.append(f"{folder}: not finished (see --resume)")
+            elif all(run.path.resolve() != other.path.resolve() for other in runs):
+                runs.append(run)
+    return runs, skipped
+
+
+def _expand(path: Path) -> list[Path]:
+    if path.exists():
+        return [path]
+    if not set(str(path)) & set("*?["):
+        raise DataError(f"there is no run {path}", expected="a run folder, or a glob of them")
+    anchor = Path(path.anchor)
+    return sorted(anchor.glob(str(path.relative_to(anchor))))
+
+
+def environment() -> dict[str, Any]:
+    """Versions and platform: what a reader needs to judge whether a run can be repeated."""
+    names = ["tensorflow", "keras", "numpy", "scikit-learn", "pillow"]
+    return {
+        "skinlesion": __version__,
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "packages": {name: metadata.version(name) for name in names},
+        "command": ["skinlesion", *sys.argv[1:]],
+    }
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in ``path``.
+
+    Raises:
+        DataError: If it is missing, is not JSON, or is not an object.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} is not valid JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise DataError(f"{path} is not a JSON object")
+    return value
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` indented; NaN must have become None before."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")

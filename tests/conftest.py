@@ -1,0 +1,107 @@
+"""Shared fixtures: fabricated runs, a typed command line, and the real data."""
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from skinlesion import cli
+from skinlesion.runs import RunDir, write_json
+from skinlesion.tables import Predictions, write_rows
+
+REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+# Youden on these val predictions gives 0.4: sensitivity 3/3, specificity 2/3.
+VAL = {
+    "v0": (0, 0.1),
+    "v1": (0, 0.2),
+    "v2": (0, 0.6),
+    "v3": (1, 0.4),
+    "v4": (1, 0.8),
+    "v5": (1, 0.9),
+}
+# At 0.4: 2 of 3 malignant and 3 of 5 benign images are right.
+TEST = {
+    "x0": (0, 0.1),
+    "x1": (0, 0.2),
+    "x2": (0, 0.3),
+    "x3": (0, 0.4),
+    "x4": (0, 0.7),
+    "x5": (1, 0.35),
+    "x6": (1, 0.8),
+    "x7": (1, 0.9),
+}
+
+
+def predictions(rows):
+    """A table of ``{image_id: (y_true, y_prob)}``, each image its own group."""
+    ids = np.array(list(rows))
+    y_true, y_prob = zip(*rows.values(), strict=True)
+    return Predictions(ids, ids, np.array(y_true), np.array(y_prob, dtype=np.float64))
+
+
+@pytest.fixture
+def make_run(tmp_path):
+    """A function that fabricates a finished run of train in ``tmp_path/runs``."""
+
+    def make(name, *, val=VAL, test=TEST, train=("t0", "t1"), **record):
+        run = RunDir(tmp_path / "runs" / name)
+        (run.path / "predictions").mkdir(parents=True)
+        tables = {"val": val, "test": test}
+        for split, rows in tables.items():
+            if rows:
+                predictions(rows).write_csv(run.predictions(split))
+        used = [(image, image, "train") for image in train]
+        used += [(image, image, split) for split, rows in tables.items() for image in rows or ()]
+        write_rows(run.split, ["image_id", "group", "split"], used)
+        run.config.write_text("monitor: val_auc\n")
+        history = [(0, 0.7, 0.8, 0.6), (1, 0.6, 0.7, 0.8)]
+        write_rows(run.history, ["epoch", "loss", "val_loss", "val_auc"], history)
+        given = {
+            "kind": "train",
+            "status": "finished",
+            "target": "malignant",
+            "classes": ["benign", "malignant"],
+            "backbone": "resnet50",
+            "seed": 0,
+        }
+        write_json(run.record_file, {**given, **record})
+        return run
+
+    return make
+
+
+@pytest.fixture
+def type_command(monkeypatch, capsys, tmp_path):
+    """A function that types a command line in ``tmp_path``: its exit code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def type_words(*words):
+        monkeypatch.setattr(sys, "argv", ["skinlesion", *map(str, words)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        shown = capsys.readouterr()
+        return SimpleNamespace(code=stopped.value.code or 0, out=shown.out, err=shown.err)
+
+    return type_words
+
+
+@pytest.fixture
+def unrendered(monkeypatch):
+    """Figures are not drawn: an empty file each, for speed."""
+    from skinlesion.report import figures
+
+    for name in ("confusion", "roc", "precision_recall", "training"):
+        monkeypatch.setattr(figures, f"{name}_figure", lambda *_, **__: None)
+    monkeypatch.setattr(figures, "save", lambda figure, path: path.touch())
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    """The folder of the real images; without it the test is skipped."""
+    if not REAL_DATA.is_dir():
+        pytest.skip(f"no real data in {REAL_DATA}")
+    return REAL_DATA
