@@ -1,0 +1,151 @@
+"""What every reader returns, and the rules for file names that readers share."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from skinlesion.errors import DataError
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
+SPLIT_WORDS = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
+_ISIC_ID = re.compile(r"ISIC_\d{7}")
+_SPLIT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+class Record(NamedTuple):
+    """One image as its source describes it.
+
+    Attributes:
+        image_id: Unique in the source.
+        path: Relative to the source's root, with ``/``.
+        diagnosis: The source's word.
+        group: Patient or lesion; "" if the source does not say.
+        split: The official split; "" if there is none.
+    """
+
+    image_id: str
+    path: str
+    diagnosis: str
+    group: str = ""
+    split: str = ""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One dataset as it lies on disk.
+
+    Attributes:
+        name: Short and unique among the sources read together.
+        layout: A key of ``READERS``.
+        root: The folder that the records' paths start from.
+        records: One an image with a label.
+        unlabelled: Paths of images that the source's table does not mention; they are not used.
+    """
+
+    name: str
+    layout: str
+    root: Path
+    records: tuple[Record, ...]
+    unlabelled: tuple[str, ...] = ()
+
+
+class Reader(NamedTuple):
+    """How one layout is recognized and read; ``describes`` is for the error message."""
+
+    describes: str
+    recognizes: Callable[[Path], bool]
+    read: Callable[[Path], Source]
+
+
+def is_image(path: PurePosixPath | Path) -> bool:
+    """Whether the name is that of an image, by its suffix, and not hidden."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+
+
+def images_below(folder: Path) -> Iterator[Path]:
+    """All images in ``folder`` and its sub-folders, sorted, without hidden ones."""
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(parent, name) for name in sorted(names) if is_image(Path(name)))
+
+
+def visible_folders(folder: Path) -> list[Path]:
+    """The sub-folders of ``folder``, sorted, without hidden ones."""
+    return sorted(
+        path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
+    )
+
+
+def name_images(paths: Sequence[str]) -> list[str]:
+    """An image_id for each relative path.
+
+    The file name without its suffix where that is unique or is an ISIC id (which names one image
+    all over the world, so that a second file is a duplicate); else the path without its suffix.
+    """
+    stems = [PurePosixPath(path).stem for path in paths]
+    counts = Counter(stems)
+    return [
+        stem
+        if counts[stem] == 1 or _ISIC_ID.fullmatch(stem)
+        else PurePosixPath(path).with_suffix("").as_posix()
+        for stem, path in zip(stems, paths, strict=True)
+    ]
+
+
+def split_name(word: str) -> str:
+    """The split that ``word`` names: train, val, test, or a benchmark's name as it stands.
+
+    Raises:
+        DataError: If it could not be a file's name.
+    """
+    if word and not _SPLIT_NAME.fullmatch(word):
+        raise DataError(
+            f"{word!r} cannot be the name of a split",
+            expected="train, val, test, or a name of letters, digits, '.', '_' and '-'",
+        )
+    return SPLIT_WORDS.get(word.casefold(), word)
+
+
+def refuse_missing(missing: Sequence[str], *, table: Path, place: str) -> None:
+    """Raise DataError if ``table`` has images that are not on disk."""
+    if missing:
+        raise DataError(
+            f"{table} lists {len(missing)} images that are missing in {place}",
+            expected="a file for every row",
+            fix="download the images again, or remove their rows",
+            which=sorted(missing),
+        )
+
+
+def file_digests(files: Sequence[Path]) -> list[str]:
+    """SHA-256 of each file whose size another file has too; "" for the others.
+
+    Two files are byte-identical exactly if they have the same digest other than "".
+
+    Raises:
+        DataError: If a file cannot be read.
+    """
+    try:
+        sizes = [file.stat().st_size for file in files]
+        counts = Counter(sizes)
+        return [
+            hashlib.sha256(file.read_bytes()).hexdigest() if counts[size] > 1 else ""
+            for file, size in zip(files, sizes, strict=True)
+        ]
+    except OSError as error:
+        raise DataError(f"{error.filename} cannot be read: {error.strerror}") from error

@@ -1,0 +1,432 @@
+"""preprocess: counts, splits and files on small sources and on the real ones; nothing half-made."""
+
+import errno
+import resource
+import shutil
+from collections import namedtuple
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from skinlesion.commands import preprocess
+from skinlesion.commands.preprocess import run
+from skinlesion.config import PreprocessConfig
+from skinlesion.data.store import open_dataset
+from skinlesion.errors import DataError, IntegrityError, SkinlesionError
+
+REAL = Path(__file__).resolve().parents[2] / "shared" / "data"
+KEPT = ["manifest.csv", "pixels.npy", "dataset.json"]
+
+
+def write_image(path, seed):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, (12, 16, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+
+
+def folders(root, prefix="", **classes):
+    """A folder of images for each class; every image has other pixels."""
+    for name, count in classes.items():
+        for number in range(count):
+            file = root / name / f"{prefix}{name}{number}.png"
+            write_image(file, [*file.relative_to(root).as_posix().encode()])
+    return root
+
+
+def table(root, header, rows):
+    for row in rows:
+        if not (root / row.split(",")[0]).exists():
+            write_image(root / row.split(",")[0], [*row.split(",")[0].encode()])
+    path = root / "table.csv"
+    path.write_text("\n".join([header, *rows]) + "\n")
+    return path
+
+
+def config(*sources, **settings):
+    return PreprocessConfig(sources=sources, **{"image_size": 32, **settings})
+
+
+@pytest.fixture
+def source(tmp_path):
+    return folders(tmp_path / "source", benign=40, malignant=20)
+
+
+@pytest.fixture
+def out(tmp_path):
+    (tmp_path / "results").mkdir()
+    return tmp_path / "results" / "dataset"
+
+
+def splits_of(dataset):
+    return dict(
+        zip(dataset.manifest.image_id.tolist(), dataset.manifest.split.tolist(), strict=True)
+    )
+
+
+def test_a_dataset_from_class_folders(source, out):
+    summary = run(config(source), out)
+    dataset = open_dataset(out, verify=True)
+
+    assert summary.counts == dataset.info["counts"]
+    assert summary.counts == {
+        "test": {"benign": 6, "malignant": 3},
+        "train": {"benign": 28, "malignant": 14},
+        "val": {"benign": 6, "malignant": 3},
+    }
+    row = int(np.flatnonzero(dataset.manifest.image_id == "benign7")[0])
+    assert dataset.manifest.path[row] == "benign/benign7.png"
+    with Image.open(source / "benign" / "benign7.png") as image:
+        expected = np.asarray(image.resize((32, 32), Image.Resampling.BILINEAR))
+    assert (dataset.pixels.read(np.array([row]))[0] == expected).all()
+
+
+def test_rows_are_by_source_in_order_and_then_image_id(source, tmp_path, out):
+    other = folders(tmp_path / "other", prefix="a", nevus=3)
+
+    run(config(source, other), out)
+    manifest = open_dataset(out).manifest
+
+    assert manifest.source.tolist() == ["source"] * 60 + ["other"] * 3
+    assert manifest.image_id[:60].tolist() == sorted(manifest.image_id[:60].tolist())
+
+
+def test_threads_change_no_byte(source, out, tmp_path):
+    run(config(source, workers=1), out)
+    run(config(source, workers=3), tmp_path / "again")
+
+    for name in KEPT:
+        assert (out / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+
+
+def test_progress_counts_to_the_number_of_images(source, out):
+    calls = []
+
+    run(config(source), out, progress=lambda done, total: calls.append((done, total)))
+
+    assert calls[-1] == (60, 60)
+
+
+def test_seed_fractions_and_size_are_obeyed(source, out, tmp_path):
+    run(config(source), out)
+    run(config(source, seed=1), tmp_path / "seed")
+    summary = run(
+        config(source, val_fraction=0.3, test_fraction=0, image_size=40), tmp_path / "other"
+    )
+
+    assert splits_of(open_dataset(out)) != splits_of(open_dataset(tmp_path / "seed"))
+    assert summary.counts["val"] == {"benign": 12, "malignant": 6}
+    assert "test" not in summary.counts
+    assert open_dataset(tmp_path / "other").pixels.image_size == 40
+
+
+def test_undersampling_balances_train_and_val_only(source, out):
+    summary = run(config(source, balance="undersample"), out)
+
+    assert summary.counts == {
+        "test": {"benign": 6, "malignant": 3},
+        "train": {"benign": 14, "malignant": 14},
+        "val": {"benign": 3, "malignant": 3},
+    }
+    assert summary.unbalanced == {"train": 14, "val": 3}
+
+
+def test_indeterminate_images_are_excluded_or_labelled(tmp_path, out):
+    root = folders(tmp_path / "source", nevus=10, melanoma=10, akiec=4)
+    word = "actinic keratosis or intraepithelial carcinoma"
+
+    excluded = run(config(root), out)
+    labelled = run(config(root, indeterminate="malignant"), tmp_path / "labelled")
+
+    assert excluded.excluded == {word: 4}
+    assert sum(counts.get(word, 0) for counts in labelled.counts.values()) == 4
+    assert open_dataset(tmp_path / "labelled").manifest.label.sum() == 14
+
+
+def test_the_summary_says_what_was_left_out_and_nothing_else(tmp_path, out):
+    root = folders(tmp_path / "source", nevus=20, melanoma=20, akiec=4)
+
+    lines = run(config(root), out).to_text().splitlines()
+
+    assert lines[0].startswith(f"{out}: 40 of 44 images in ")
+    assert lines[1:] == [
+        "  test: 6 (melanoma 3, nevus 3)",
+        "  train: 28 (melanoma 14, nevus 14)",
+        "  val: 6 (melanoma 3, nevus 3)",
+        "  excluded as indeterminate: actinic keratosis or intraepithelial carcinoma 4",
+    ]
+
+
+def test_own_classes(tmp_path, out):
+    root = folders(tmp_path / "source", wart=10, evil=10)
+
+    run(config(root, classes={"wart": "benign", "evil": "malignant"}), out)
+
+    assert open_dataset(out).manifest.label.sum() == 10
+
+
+def test_groups_and_official_splits_of_a_csv(tmp_path, out):
+    rows = [f"b{n}.png,nevus,p{n // 3}," for n in range(30)]
+    rows += [f"m{n}.png,melanoma,q{n // 3}," for n in range(30)]
+    rows += ["t0.png,nevus,p0,test", "t1.png,melanoma,q0,clinic-b", "t2.png,nevus,,clinic-b"]
+
+    run(config(table(tmp_path, "path,label,group,split", rows)), out)
+    dataset = open_dataset(out)
+    splits = splits_of(dataset)
+
+    # Patient p0 follows its image in test; patient q0's other images cannot join a benchmark.
+    assert {splits[name] for name in ("b0", "b1", "b2", "t0")} == {"test"}
+    assert {name for name, place in splits.items() if place == "clinic-b"} == {"t1", "t2"}
+    assert [entry["image_id"] for entry in dataset.info["dropped"]] == ["m0", "m1", "m2"]
+    assert "group q0 is in clinic-b" in dataset.info["dropped"][0]["reason"]
+
+
+def test_val_is_taken_from_train_where_a_source_has_none(tmp_path, out):
+    folders(tmp_path / "source" / "train", benign=20, malignant=20)
+    folders(tmp_path / "source" / "test", prefix="t", benign=5, malignant=5)
+
+    summary = run(config(tmp_path / "source", val_fraction=0.2), out)
+
+    assert summary.counts["val"] == {"benign": 4, "malignant": 4}
+    assert summary.counts["test"] == {"benign": 5, "malignant": 5}
+
+
+def test_a_dataset_of_a_test_set_alone_needs_no_train(tmp_path, out):
+    rows = ["a.png,nevus,clinic", "b.png,melanoma,clinic"]
+
+    summary = run(config(table(tmp_path, "path,label,split", rows)), out)
+
+    assert list(summary.counts) == ["clinic"]
+
+
+def test_identical_files_stay_together_and_contradictions_are_listed(source, out):
+    shutil.copy(source / "benign" / "benign0.png", source / "benign" / "copy.png")
+    shutil.copy(source / "benign" / "benign1.png", source / "malignant" / "wrong.png")
+
+    summary = run(config(source), out)
+    dataset = open_dataset(out)
+    splits = splits_of(dataset)
+
+    assert splits["benign0"] == splits["copy"]
+    assert summary.contradictory == 2
+    assert dataset.info["contradictory"] == [["benign1", "wrong"]]
+
+
+def test_training_copies_of_held_out_images_are_dropped(source, tmp_path, out):
+    bench = tmp_path / "bench"
+    bench.mkdir()
+    shutil.copy(source / "benign" / "benign0.png", bench / "held.png")
+
+    summary = run(config(source, table(bench, "path,label,split", ["held.png,nevus,clinic"])), out)
+    dataset = open_dataset(out)
+
+    assert len(summary.dropped) == 1
+    assert dataset.info["dropped"] == [
+        {
+            "image_id": "benign0",
+            "split": "",
+            "diagnosis": "benign",
+            "reason": "byte-identical to held of clinic",
+        }
+    ]
+    assert "benign0" not in dataset.manifest.image_id
+
+
+def test_overwrite_replaces_a_dataset_and_nothing_else(source, out):
+    run(config(source), out)
+    run(config(source, seed=1), out, overwrite=True)
+    assert open_dataset(out).info["settings"]["seed"] == 1
+
+    (out.parent / "precious").mkdir()
+    (out.parent / "precious" / "notes.txt").write_text("mine")
+    with pytest.raises(DataError, match="is not a dataset"):
+        run(config(source), out.parent / "precious", overwrite=True)
+
+
+def test_overwrite_does_not_delete_a_source(source, out):
+    run(config(source), out)
+    inside = shutil.copytree(source, out / "raw")
+
+    with pytest.raises(DataError, match="would delete a source"):
+        run(config(inside), out, overwrite=True)
+
+
+# --- what goes wrong: the culprit is named, and nothing is left behind ---------------------
+
+
+def fails(settings, out, *, error=DataError, code=3):
+    """The error of ``run``, having checked its exit code and that it left nothing behind."""
+    place = next(folder for folder in out.parents if folder.is_dir())
+    before = sorted(place.rglob("*"))
+
+    with pytest.raises(SkinlesionError) as caught:
+        run(settings, out)
+
+    assert isinstance(caught.value, error)
+    assert caught.value.exit_code == code
+    assert sorted(place.rglob("*")) == before
+    return str(caught.value)
+
+
+def test_broken_images_are_all_named(source, out):
+    whole = (source / "benign" / "benign3.png").read_bytes()
+    (source / "benign" / "benign3.png").write_bytes(whole[:100])
+    (source / "malignant" / "text.jpg").write_text("not an image")
+
+    message = fails(config(source), out)
+
+    assert "2 of 61 images" in message
+    assert "benign3.png" in message
+    assert "text.jpg" in message
+
+
+def test_a_single_truncated_jpeg_is_named(source, out):
+    Image.new("RGB", (64, 64)).save(source / "benign" / "cut.jpg")
+    content = (source / "benign" / "cut.jpg").read_bytes()
+    (source / "benign" / "cut.jpg").write_bytes(content[: len(content) - 40])
+
+    assert "cut.jpg is not a readable image" in fails(config(source), out)
+
+
+@pytest.mark.parametrize(
+    ("rows", "culprit"),
+    [
+        (["a.png,nevus,A", "b.png,melanoma,A"], "A"),
+        (["a.png,nevus,A", "b.png,wart,B"], "wart (1 images, first B)"),
+        (["a.png,nevus,A", "b.png,nevus,B"], "no malignant image in all sources together"),
+    ],
+)
+def test_bad_tables(tmp_path, out, rows, culprit):
+    assert culprit in fails(config(table(tmp_path, "path,label,image_id", rows)), out)
+
+
+def test_a_missing_image_is_named(tmp_path, out):
+    path = table(tmp_path, "path,label", ["a.png,nevus", "b.png,melanoma"])
+    (tmp_path / "b.png").unlink()
+
+    assert "b.png" in fails(config(path), out)
+
+
+def test_tables_are_checked_before_any_image_is_opened(source, out, monkeypatch):
+    monkeypatch.setattr(preprocess, "decode_all", lambda *_, **__: pytest.fail("decoded"))
+    folders(source, wart=1)
+
+    assert "wart" in fails(config(source), out)
+
+
+@pytest.mark.parametrize("name", ["train", "val"])
+def test_a_class_that_is_empty_in_a_split_is_named(tmp_path, out, name):
+    rows = [f"{s}{w}.png,{w},{s}" for s in ("train", "val") for w in ("nevus", "melanoma")]
+    rows.remove(f"{name}melanoma.png,melanoma,{name}")
+
+    message = fails(config(table(tmp_path, "path,label,split", rows)), out)
+
+    assert f"no malignant image in split {name}" in message
+
+
+def test_official_splits_must_not_divide_a_patient(tmp_path, out):
+    rows = ["a.png,nevus,p,train", "b.png,melanoma,p,val"]
+
+    message = fails(
+        config(table(tmp_path, "path,label,group,split", rows)), out, error=IntegrityError, code=4
+    )
+
+    assert "p (train, val)" in message
+
+
+def test_an_existing_folder_is_not_touched(source, out):
+    out.mkdir()
+
+    assert "exists already" in fails(config(source), out)
+
+
+def test_a_disk_with_too_little_room_is_known_beforehand(source, out, monkeypatch):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(2**30, 2**30 - 2**20, 2**20))
+
+    message = fails(config(source), out)
+
+    assert "MiB needed, 1 MiB available" in message
+
+
+def test_a_disk_that_fills_while_writing(source, out):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+    try:
+        message = fails(config(source), out)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    assert f"{out} cannot be written" in message
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS])
+def test_an_error_of_the_disk_is_a_data_error(source, out, monkeypatch, code):
+    def fail(*_, **__):
+        raise OSError(code, "the disk says no")
+
+    monkeypatch.setattr(preprocess, "write_dataset", fail)
+
+    assert f"{out} cannot be written: the disk says no" in fails(config(source), out)
+
+
+def test_a_target_below_a_file_is_named(source, out):
+    (out.parent / "file").write_text("")
+    target = out.parent / "file" / "deep" / "dataset"
+
+    assert f"{target} cannot be written" in fails(config(source), target)
+
+
+def test_an_interruption_leaves_nothing(source, out):
+    def interrupt(done, _):
+        if done == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(config(source, workers=2), out, progress=interrupt)
+
+    assert list(out.parent.iterdir()) == []
+
+
+# --- the real data --------------------------------------------------------------------------
+
+needs_real_data = pytest.mark.skipif(not REAL.is_dir(), reason="the real images are absent")
+
+
+@pytest.mark.real_data
+@needs_real_data
+def test_isic2017_as_a_whole(out):
+    summary = run(PreprocessConfig(sources=(REAL / "isic2017",), image_size=64), out)
+    dataset = open_dataset(out)
+
+    assert summary.read == {
+        "train": {"melanoma": 374, "nevus": 1372, "seborrheic keratosis": 254},
+        "val": {"melanoma": 30, "nevus": 78, "seborrheic keratosis": 42},
+        "isic2017-test": {"melanoma": 117, "nevus": 393, "seborrheic keratosis": 90},
+    }
+    assert summary.counts["isic2017-test"] == summary.read["isic2017-test"]
+    # Found by this very check: four of the challenge's images are copies of held-out ones.
+    assert {entry["image_id"]: entry["reason"] for entry in dataset.info["dropped"]} == {
+        "ISIC_0012970": "byte-identical to ISIC_0012127 of val",
+        "ISIC_0012175": "byte-identical to ISIC_0015982 of isic2017-test",
+        "ISIC_0012221": "byte-identical to ISIC_0016002 of isic2017-test",
+        "ISIC_0012271": "byte-identical to ISIC_0016018 of isic2017-test",
+    }
+    assert len(dataset.pixels) == 2750 - 4
+
+
+@pytest.mark.real_data
+@needs_real_data
+@pytest.mark.slow
+def test_isic2017_and_ham10000_together(out):
+    sources = (REAL / "isic2017", REAL / "ham10000")
+
+    summary = run(PreprocessConfig(sources=sources, image_size=64), out)
+    manifest = open_dataset(out).manifest
+
+    assert sum(summary.excluded.values()) == 327
+    assert len(manifest) == 2750 + 10015 - 327 - 4
+    assert len(manifest.rows("isic2017-test")) == 600
+    lesions = manifest.source == "ham10000"
+    assert len(set(manifest.group[lesions])) < lesions.sum()
