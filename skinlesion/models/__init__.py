@@ -1,0 +1,15 @@
+"""Classifiers: a table of backbones, how they are built, and which part is trained."""
+
+from skinlesion.models.backbones import BACKBONES, Backbone
+from skinlesion.models.building import build_model, count_parameters, feature_extractor, head
+from skinlesion.models.freezing import set_trainable
+
+__all__ = [
+    "BACKBONES",
+    "Backbone",
+    "build_model",
+    "count_parameters",
+    "feature_extractor",
+    "head",
+    "set_trainable",
+]
