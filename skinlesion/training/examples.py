@@ -1,0 +1,100 @@
+"""A data set seen through one target: what a run trains on, validates on and predicts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skinlesion.config import Target
+from skinlesion.data.sampling import Images, limit_rows
+from skinlesion.data.store import Dataset
+from skinlesion.errors import DataError, IntegrityError
+from skinlesion.runs import RunDir
+from skinlesion.tables import TRAIN, VAL, write_rows
+
+
+@dataclass(frozen=True)
+class Examples:
+    """The rows of a data set that a run uses.
+
+    Attributes:
+        dataset: What preprocess wrote.
+        target: Name of the target.
+        train_rows: Rows trained on, ascending.
+    """
+
+    dataset: Dataset
+    target: Target
+    train_rows: np.ndarray
+
+    def images(self, split: str) -> Images:
+        """The images of ``split`` with the target's labels."""
+        manifest = self.dataset.manifest
+        rows = self.train_rows if split == TRAIN else manifest.rows(split)
+        return Images(self.dataset.pixels, rows, manifest.target(self.target)[rows])
+
+    def predicted_splits(self) -> list[str]:
+        """Every split but train, sorted."""
+        return sorted(set(self.dataset.manifest.split.tolist()) - {TRAIN})
+
+    def ids(self, split: str) -> np.ndarray:
+        """Image ids of ``split``."""
+        return self.dataset.manifest.image_id[self.images(split).rows]
+
+    def record(self, run: RunDir) -> None:
+        """Write which images the run uses for what, and what its outputs mean.
+
+        Raises:
+            IntegrityError: If the run was begun on another data set.
+        """
+        fingerprint = self.dataset.fingerprint
+        if run.record().get("dataset", fingerprint) != fingerprint:
+            raise IntegrityError(
+                f"{run.path} was begun on another data set than {self.dataset.path} holds now",
+                expected="the same images and splits: a resumed run equals an uninterrupted one",
+                fix="restore that data set, or start again with --overwrite",
+            )
+        manifest = self.dataset.manifest
+        rows = np.sort(
+            np.concatenate([self.train_rows, *(manifest.rows(s) for s in self.predicted_splits())])
+        )
+        write_rows(
+            run.split,
+            ["image_id", "group", "split"],
+            zip(manifest.image_id[rows], manifest.group[rows], manifest.split[rows], strict=True),
+        )
+        negative = "benign" if self.target == "malignant" else f"not {self.target}"
+        run.update_record(
+            target=self.target,
+            classes=[negative, self.target],
+            dataset=fingerprint,
+        )
+
+
+def choose_examples(dataset: Dataset, *, target: Target, limit: int | None, seed: int) -> Examples:
+    """What a run on ``dataset`` uses, checked.
+
+    Args:
+        dataset: What preprocess wrote.
+        target: Name of the target.
+        limit: At most so many training images; None: all.
+        seed: Decides which, where there are more.
+
+    Raises:
+        DataError: If train or val is empty or lacks a class.
+    """
+    labels = dataset.manifest.target(target)
+    for split in (TRAIN, VAL):
+        rows = dataset.manifest.rows(split)
+        for label, name in ((0, f"not {target}"), (1, target)):
+            if not (labels[rows] == label).any():
+                raise DataError(
+                    f"split {split} holds no image that is {name}",
+                    expected="both classes in train and in val",
+                    fix="preprocess more images, or change val_fraction",
+                )
+    rows = dataset.manifest.rows(TRAIN)
+    if limit is not None:
+        rows = limit_rows(rows, labels[rows], limit=limit, rng=np.random.default_rng(seed))
+    return Examples(dataset, target, rows)
