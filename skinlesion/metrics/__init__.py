@@ -1,0 +1,1 @@
+"""Scores, intervals and thresholds, on plain arrays: neither TensorFlow nor scikit-learn."""

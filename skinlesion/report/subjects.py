@@ -1,0 +1,151 @@
+"""What is evaluated: finished runs, or another program's tables of predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from skinlesion import provenance
+from skinlesion.data.store import open_dataset
+from skinlesion.errors import DataError
+from skinlesion.progress import Reporter
+from skinlesion.runs import RunDir, find_runs
+from skinlesion.tables import VAL, Predictions, floats, read_columns, refuse_duplicates
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One thing to be scored.
+
+    Attributes:
+        name: As the leaderboard shows it.
+        kind: Its architecture, or the ensemble's method.
+        test: Predictions on the split.
+        val: Predictions on val, where the threshold is fitted; None: there are none.
+        classes: Names of label 0 and label 1.
+        run: Where it comes from; None for a foreign table.
+    """
+
+    name: str
+    kind: str
+    test: Predictions
+    val: Predictions | None
+    classes: tuple[str, str]
+    run: RunDir | None = None
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """Another program's tables.
+
+    Attributes:
+        path: Of the predictions on the split.
+        val_path: Of those on val, to fit the threshold; None: there are none.
+        dataset: Where labels come from if the tables have no ``y_true``.
+        target: Which of the data set's labels.
+        score_column: The column of probabilities.
+    """
+
+    path: Path
+    val_path: Path | None = None
+    dataset: Path | None = None
+    target: str = "malignant"
+    score_column: str = "y_prob"
+
+
+def run_subjects(split: str, paths: Sequence[Path], reporter: Reporter) -> list[Subject]:
+    """The finished runs among ``paths`` that predict ``split``; the reporter hears of the others.
+
+    Raises:
+        DataError: If there is none.
+        IntegrityError: If a run learnt from images of the split.
+    """
+    found, skipped = find_runs(paths)
+    for sentence in skipped:
+        reporter.say(f"skipped {sentence}")
+    with_split = [run for run in found if run.predictions(split).exists()]
+    if not with_split:
+        there = sorted({name for run in found for name in run.predicted_splits()})
+        raise DataError(
+            f"no finished run has predictions on {split}",
+            expected=f"one of the splits {', '.join(there)}" if there else "a finished run",
+            fix="choose another --split" if there else "skinlesion train --config NAME.yaml",
+            which=[str(run.path) for run in found],
+        )
+    for run in found:
+        if run not in with_split:
+            reporter.say(f"skipped {run.path}: no predictions on {split}")
+    return [_subject(run, split) for run in with_split]
+
+
+def _subject(run: RunDir, split: str) -> Subject:
+    test = Predictions.read_csv(run.predictions(split))
+    provenance.refuse_leak(run, test.image_id.tolist(), split=split)
+    record = run.record()
+    kind = record.get("backbone") or f"ensemble ({record.get('method')})"
+    val_file = run.predictions(VAL)
+    val = Predictions.read_csv(val_file) if val_file.exists() else None
+    negative, positive = record["classes"]
+    return Subject(run.name, kind, test, val, (negative, positive), run)
+
+
+def foreign_subject(split: str, table: Foreign) -> Subject:
+    """Another program's model on ``split``.
+
+    Raises:
+        DataError: If its tables lack columns, labels or images.
+    """
+    val = _predictions(table.val_path, VAL, table) if table.val_path else None
+    test = _predictions(table.path, split, table)
+    return Subject(table.path.stem, "predictions", test, val, ("benign", "malignant"))
+
+
+def _predictions(path: Path, split: str, table: Foreign) -> Predictions:
+    """A table of scores; labels and groups from the data set's manifest where it has none."""
+    columns = read_columns(path, required=["image_id", table.score_column])
+    if "y_true" in columns:
+        return Predictions.read_csv(path, score_column=table.score_column)
+    refuse_duplicates(columns["image_id"], where=str(path))
+    if table.dataset is None:
+        raise DataError(
+            f"{path} has no labels: no column y_true",
+            fix="add y_true, or pass --dataset DIR to take the labels from its manifest",
+        )
+    manifest = open_dataset(table.dataset).manifest
+    rows = manifest.rows(split)
+    ids = manifest.image_id[rows].tolist()
+    position = {image_id: row for row, image_id in enumerate(columns["image_id"])}
+    missing = sorted(set(ids) - set(position))
+    if missing or not ids:
+        raise DataError(
+            f"{path} lacks {len(missing)} of the {len(ids)} images of {split}",
+            expected=f"a row for each image of split {split} in {table.dataset}",
+            which=missing,
+        )
+    scores = floats(path, table.score_column, columns[table.score_column])
+    return Predictions(
+        manifest.image_id[rows],
+        manifest.group[rows],
+        manifest.target(table.target)[rows],
+        scores[[position[image_id] for image_id in ids]],
+    )
+
+
+def refuse_different_images(subjects: list[Subject]) -> None:
+    """Raise DataError unless all subjects were predicted on the same images and labels."""
+    first = subjects[0]
+    labels = dict(zip(first.test.image_id.tolist(), first.test.y_true.tolist(), strict=True))
+    differing = []
+    for subject in subjects[1:]:
+        own = dict(zip(subject.test.image_id.tolist(), subject.test.y_true.tolist(), strict=True))
+        if own != labels:
+            differing.append(f"{subject.name} (n = {len(own)})")
+    if differing:
+        raise DataError(
+            f"not all runs were predicted on the images and labels of {first.name}"
+            f" (n = {len(labels)})",
+            expected="one test set for a leaderboard",
+            fix="choose runs of one data set and one target with --run",
+            which=differing,
+        )
