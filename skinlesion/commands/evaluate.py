@@ -1,0 +1,318 @@
+"""evaluate: scores with intervals for runs or a foreign table; the only reader of test labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from skinlesion.config import (
+    EvaluateConfig,
+    FixedThreshold,
+    SensitivityThreshold,
+    Threshold,
+    read_yaml,
+)
+from skinlesion.errors import ConfigError, DataError, QualityGateError
+from skinlesion.folders import new_folder, write_text
+from skinlesion.metrics import thresholds
+from skinlesion.metrics.intervals import Estimate, bootstrap
+from skinlesion.metrics.scores import canonical, confusion
+from skinlesion.progress import Reporter
+from skinlesion.report import figures, leaderboard
+from skinlesion.report.subjects import (
+    Foreign,
+    Subject,
+    foreign_subject,
+    refuse_different_images,
+    run_subjects,
+)
+from skinlesion.runs import RunDir, write_json
+from skinlesion.tables import TARGETS, VAL, Predictions, floats, read_columns
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was found.
+
+    Attributes:
+        rows: The leaderboard, best first, the constant answer last.
+        notes: What a reader must know beside the table.
+        files: Paths of what was written.
+        split: What was scored on.
+    """
+
+    rows: list[leaderboard.Row]
+    notes: list[str]
+    files: list[Path]
+    split: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The leaderboard with every score, plain values."""
+        return leaderboard.to_json(self.rows, split=self.split, notes=self.notes)
+
+    def print(self, console: Console) -> None:
+        """The leaderboard as a table, then what was written."""
+        title = f"{self.split}: {self.rows[0].n:,} images, {self.rows[0].positives:,} malignant"
+        console.print(
+            leaderboard.to_rich(self.rows, title=title, width=console.width, notes=self.notes)
+        )
+        for file in self.files:
+            console.print(str(file), soft_wrap=True, highlight=False, markup=False)
+
+
+def run(
+    config: EvaluateConfig,
+    *,
+    runs: Sequence[Path] = (),
+    foreign: Foreign | None = None,
+    reports: Path = Path("reports"),
+    note: str = "",
+    reporter: Reporter,
+) -> Outcome:
+    """Score every subject on ``config.split`` and write its evaluation and the leaderboard.
+
+    Args:
+        config: Split, threshold rule and bootstrap.
+        runs: Run folders; globs are expanded, folders that are no finished run are skipped.
+        foreign: Another program's tables instead of runs.
+        reports: Where the leaderboard goes, in a folder named by the split.
+        note: A sentence of the user's, put first below the leaderboard.
+        reporter: Told of what is skipped.
+
+    Raises:
+        ConfigError: If an option would have no effect.
+        DataError: If there is nothing to score, or subjects were predicted on different images.
+        IntegrityError: If a run learnt from images of the split.
+    """
+    if foreign and runs:
+        raise ConfigError("--run and --predictions exclude each other", fix="drop one of them")
+    if foreign:
+        subjects = [foreign_subject(config.split, foreign)]
+    else:
+        subjects = run_subjects(config.split, runs, reporter)
+    refuse_different_images(subjects)
+    rows, files = [], []
+    for subject in subjects:
+        row = _score(subject, config)
+        rows.append(row)
+        files += _write_evaluation(subject, row, config, reports)
+    rows.append(_always_benign(subjects[0].test, config))
+    rows = leaderboard.ranked(rows)
+    notes = ([note] if note else []) + _notes(subjects, config)
+    files += _write_leaderboard(rows, notes, config, reports)
+    return Outcome(rows, notes, files, config.split)
+
+
+def foreign_tables(
+    path: Path | None,
+    val_path: Path | None,
+    dataset: Path | None,
+    *,
+    target: str = "malignant",
+    score_column: str = "y_prob",
+) -> Foreign | None:
+    """What the options on another program's predictions mean together; None if there are none.
+
+    Raises:
+        ConfigError: If an option would have no effect, or there is no such target.
+    """
+    if target not in TARGETS:
+        raise ConfigError(f"there is no target {target!r}", expected=f"one of {', '.join(TARGETS)}")
+    if path:
+        return Foreign(path, val_path, dataset, target, score_column)
+    if val_path or dataset:
+        raise ConfigError(
+            "--val-predictions and --dataset say more about a foreign table",
+            expected="--predictions FILE with them",
+        )
+    return None
+
+
+def refuse_low_scores(outcome: Outcome, gates: Sequence[str]) -> None:
+    """Raise QualityGateError if any row but the constant answer is below a gate.
+
+    Args:
+        outcome: What ``run`` returned.
+        gates: Like ``roc_auc=0.8``; for ``brier``, where less is better, an upper bound.
+    """
+    wanted = parse_gates(gates)
+    failures = []
+    for row in outcome.rows:
+        if row.kind == leaderboard.CONSTANT:
+            continue
+        for name, bound in wanted.items():
+            value = row.scores[name].value
+            met = value <= bound if name == "brier" else value >= bound
+            if not met:
+                failures.append(f"{row.name}: {name} {value:.4f}, wanted {bound:g}")
+    if failures:
+        raise QualityGateError(f"{len(failures)} scores do not meet --fail-under", which=failures)
+
+
+def parse_gates(gates: Sequence[str]) -> dict[str, float]:
+    """``["auc=0.8"]`` to ``{"roc_auc": 0.8}``; ConfigError if one is not of that form."""
+    wanted = {}
+    for gate in gates:
+        name, _, text = gate.partition("=")
+        try:
+            wanted[canonical(name)] = float(text)
+        except ValueError:
+            raise ConfigError(
+                f"--fail-under {gate}", expected="SCORE=VALUE, such as roc_auc=0.8"
+            ) from None
+    return wanted
+
+
+# --- scores -------------------------------------------------------------------------------
+
+
+def _score(subject: Subject, config: EvaluateConfig) -> leaderboard.Row:
+    threshold, rule = _fit_threshold(config.threshold, subject.val)
+    test = subject.test
+    scores = bootstrap(
+        test.y_true,
+        test.y_prob,
+        test.group,
+        threshold=threshold,
+        resamples=config.resamples,
+        confidence=config.confidence,
+        rng=np.random.default_rng(config.seed),
+    )
+    return leaderboard.Row(
+        name=subject.name,
+        kind=subject.kind,
+        threshold=threshold,
+        threshold_rule=rule,
+        scores=scores,
+        n=len(test),
+        positives=int(test.y_true.sum()),
+    )
+
+
+def _fit_threshold(rule: Threshold, val: Predictions | None) -> tuple[float, str]:
+    """The threshold and in words where it comes from; never from the split that is scored."""
+    if isinstance(rule, FixedThreshold):
+        return rule.value, "fixed"
+    if val is None:
+        return 0.5, "fixed (no val predictions)"
+    if isinstance(rule, SensitivityThreshold):
+        value = thresholds.at_sensitivity(val.y_true, val.y_prob, target=rule.at_least)
+        return value, f"sensitivity >= {rule.at_least:g} on val"
+    return thresholds.youden(val.y_true, val.y_prob), "Youden on val"
+
+
+def _always_benign(test: Predictions, config: EvaluateConfig) -> leaderboard.Row:
+    """The row that any accuracy must be read against."""
+    subject = Subject(
+        "always benign",
+        leaderboard.CONSTANT,
+        replace(test, y_prob=np.zeros(len(test))),
+        None,
+        ("", ""),
+    )
+    fixed = config.model_copy(update={"threshold": FixedThreshold(rule="fixed")})
+    return _score(subject, fixed)
+
+
+def _notes(subjects: list[Subject], config: EvaluateConfig) -> list[str]:
+    notes = [
+        f"{config.confidence:.0%} intervals: percentile bootstrap over groups, stratified by"
+        f" class, {config.resamples} resamples, seed {config.seed}."
+    ]
+    if config.split == VAL:
+        notes.append("Thresholds and best epochs were chosen on val: these scores are optimistic.")
+    if any(subject.val is None for subject in subjects):
+        notes.append("Without val predictions the threshold is 0.5; see --val-predictions.")
+    return notes
+
+
+# --- files --------------------------------------------------------------------------------
+
+
+def _write_evaluation(
+    subject: Subject, row: leaderboard.Row, config: EvaluateConfig, reports: Path
+) -> list[Path]:
+    """metrics.json and the figures, in the run's folder or, for a foreign table, in ``reports``."""
+    target = (
+        subject.run.evaluation(config.split)
+        if subject.run
+        else reports / config.split / subject.name
+    )
+    if target.exists() and not (target / "metrics.json").exists():
+        raise DataError(
+            f"{target} was not written by evaluate, so it is not replaced",
+            fix="choose another --reports folder",
+        )
+    test = subject.test
+    threshold, _ = _fit_threshold(config.threshold, subject.val)
+    counts = confusion(test.y_true, test.y_prob, threshold=threshold)
+    title = f"{subject.name} on {config.split}"
+    with new_folder(target, overwrite=True) as folder:
+        write_json(
+            folder / "metrics.json",
+            {
+                "split": config.split,
+                "config": config.model_dump(mode="json"),
+                **leaderboard.row_to_json(row),
+                "confusion": counts,
+            },
+        )
+        (folder / "figures").mkdir()
+        figures.save(
+            figures.confusion_figure(counts, title=title, classes=subject.classes),
+            folder / "figures" / "confusion.png",
+        )
+        if 0 < row.positives < row.n:
+            _write_curves(test, row, title, folder / "figures")
+        if subject.run and subject.run.history.exists():
+            _write_training_curves(subject.run, folder / "figures")
+    return [target]
+
+
+def _write_curves(test: Predictions, row: leaderboard.Row, title: str, folder: Path) -> None:
+    roc = figures.roc_figure(
+        test.y_true,
+        test.y_prob,
+        threshold=row.threshold,
+        auc=_triple(row.scores["roc_auc"]),
+        title=title,
+    )
+    precision_recall = figures.precision_recall_figure(
+        test.y_true,
+        test.y_prob,
+        threshold=row.threshold,
+        average_precision=_triple(row.scores["average_precision"]),
+        title=title,
+    )
+    figures.save(roc, folder / "roc.png")
+    figures.save(precision_recall, folder / "precision_recall.png")
+
+
+def _write_training_curves(run: RunDir, folder: Path) -> None:
+    table = read_columns(run.history, required=["epoch", "loss"])
+    history: Mapping[str, Sequence[float]] = {
+        name: floats(run.history, name, cells).tolist() for name, cells in table.items()
+    }
+    monitor = read_yaml(run.config)["monitor"]
+    figure = figures.training_figure(history, monitor=monitor, title=run.name)
+    figures.save(figure, folder / "training.png")
+
+
+def _triple(estimate: Estimate) -> tuple[float, float, float]:
+    return estimate.value, estimate.low, estimate.high
+
+
+def _write_leaderboard(
+    rows: list[leaderboard.Row], notes: list[str], config: EvaluateConfig, reports: Path
+) -> list[Path]:
+    folder = reports / config.split
+    folder.mkdir(parents=True, exist_ok=True)
+    markdown, json_file = folder / "leaderboard.md", folder / "leaderboard.json"
+    write_text(markdown, leaderboard.to_markdown(rows, title=config.split, notes=notes))
+    write_json(json_file, leaderboard.to_json(rows, split=config.split, notes=notes))
+    return [markdown, json_file]

@@ -1,0 +1,114 @@
+"""finetune: a finished run, trained further with more of its backbone unfrozen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar
+
+from skinlesion import provenance, runtime
+from skinlesion.config import FinetuneConfig, read_yaml, to_yaml, validate
+from skinlesion.data.store import open_dataset
+from skinlesion.errors import ConfigError, DataError
+from skinlesion.progress import Reporter
+from skinlesion.runs import RunDir, open_run
+from skinlesion.tables import VAL
+
+T = TypeVar("T")
+
+
+def run(
+    config: FinetuneConfig,
+    path: Path,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    reporter: Reporter,
+) -> RunDir:
+    """Train ``config.run`` further into a new run folder and return it.
+
+    Args:
+        config: How; seed and data set default to the parent's.
+        path: The run folder to make.
+        resume: Go on with an unfinished run; a finished one is returned as it is.
+        overwrite: Replace an existing run.
+        reporter: Told of the progress.
+
+    Raises:
+        ConfigError: If there is no parent, or it is the run to be made.
+        DataError: If the parent is not a finished run of train or finetune.
+        IntegrityError: If the parent was trained on images that this run is to be judged on.
+    """
+    if resume and RunDir(path).is_finished():
+        reporter.say(f"{path} is finished already")
+        return RunDir(path)
+    parent = _parent(config)
+    if path.resolve() == parent.path.resolve():
+        raise ConfigError(f"{path} cannot be its own parent", fix="pass another --out")
+    config = _resolve(config, parent)
+    from skinlesion.training.examples import choose_examples
+
+    examples = choose_examples(
+        open_dataset(_known(config.dataset)),
+        target=parent.record()["target"],
+        limit=config.limit,
+        seed=_known(config.seed),
+    )
+    for split in (VAL, *examples.predicted_splits()):
+        provenance.refuse_leak(parent, examples.ids(split), split=split)
+    with open_run(
+        path, to_yaml(config), kind="finetune", resume=resume, overwrite=overwrite
+    ) as made:
+        examples.record(made)
+        provenance.inherit(made, [parent])
+        made.update_record(
+            backbone=parent.record()["backbone"], seed=config.seed, parent=str(parent.path)
+        )
+        runtime.prepare(seed=_known(config.seed))
+        from skinlesion import models
+        from skinlesion.training.session import load_run_model, train_model
+
+        made.update_record(devices=runtime.devices())
+        model, model_config = load_run_model(parent, seed=_known(config.seed))
+        models.set_trainable(model, config.trainable, freeze_batch_norm=config.freeze_batch_norm)
+        train_model(
+            model,
+            made,
+            examples,
+            config=model_config,
+            recipe=config,
+            trainable=config.trainable,
+            seed=_known(config.seed),
+            reporter=reporter,
+        )
+    return made
+
+
+def _parent(config: FinetuneConfig) -> RunDir:
+    if config.run is None:
+        raise ConfigError("finetune needs a run to start from", fix="pass --run runs/NAME")
+    parent = RunDir(config.run)
+    if not parent.is_finished() or not parent.model.exists():
+        raise DataError(
+            f"{config.run} is not a finished run with a model",
+            expected="a folder made by train or finetune, come to its end",
+            fix="finish it with --resume, or choose another --run",
+        )
+    return parent
+
+
+def _resolve(config: FinetuneConfig, parent: RunDir) -> FinetuneConfig:
+    """Fill in what is the parent's."""
+    before = read_yaml(parent.config)
+    inherited = {
+        name: before[name] for name in ("seed", "dataset") if getattr(config, name) is None
+    }
+    return validate(
+        {**config.model_dump(mode="json"), **inherited}, FinetuneConfig, where="finetune"
+    )
+
+
+def _known(value: T | None) -> T:
+    """A value that ``_resolve`` has filled in."""
+    if value is None:
+        raise ConfigError("the parent's config gives neither seed nor dataset")
+    return value

@@ -1,0 +1,518 @@
+"""evaluate: thresholds from val, scores from test, nothing learnt from what is scored."""
+
+import json
+
+import numpy as np
+import pytest
+from conftest import TEST, VAL, predictions
+
+from skinlesion.commands import evaluate
+from skinlesion.config import EvaluateConfig
+from skinlesion.data.store import write_dataset
+from skinlesion.errors import ConfigError, DataError, IntegrityError, QualityGateError
+from skinlesion.metrics.scores import SCORES, score_all
+from skinlesion.progress import Reporter
+from skinlesion.report import figures
+from skinlesion.tables import Manifest
+
+
+@pytest.fixture
+def score(tmp_path):
+    """Evaluate with few resamples; returns the outcome and its rows by name."""
+
+    def run(*runs, reporter=None, predictions=None, **options):
+        config = {"resamples": 100}
+        for name in ("split", "threshold", "seed"):
+            if name in options:
+                config[name] = options.pop(name)
+        paths = [getattr(run, "path", run) for run in runs]
+        if not runs and not predictions:
+            paths = [tmp_path / "runs" / "*"]
+        outcome = evaluate.run(
+            EvaluateConfig(**config),
+            runs=paths,
+            foreign=evaluate.foreign_tables(
+                predictions,
+                options.pop("val_predictions", None),
+                options.pop("dataset", None),
+                score_column=options.pop("score_column", "y_prob"),
+                target=options.pop("target", "malignant"),
+            ),
+            reports=tmp_path / "reports",
+            reporter=reporter or Reporter(quiet=True),
+            **options,
+        )
+        return outcome, {row.name: row for row in outcome.rows}
+
+    return run
+
+
+def with_probabilities(rows, *y_prob):
+    """The same images with other probabilities."""
+    return {
+        image: (label, prob) for (image, (label, _)), prob in zip(rows.items(), y_prob, strict=True)
+    }
+
+
+def metrics(run, split="test"):
+    return json.loads((run.evaluation(split) / "metrics.json").read_text())
+
+
+pytestmark = pytest.mark.usefixtures("unrendered")
+
+
+# --- thresholds -------------------------------------------------------------------------------
+
+
+def test_the_scores_of_a_run_by_hand(make_run, score):
+    make_run("a")
+
+    _, rows = score()
+
+    assert rows["a"].threshold == 0.4
+    values = {name: estimate.value for name, estimate in rows["a"].scores.items()}
+    assert values["sensitivity"] == 2 / 3
+    assert values["specificity"] == 3 / 5
+    assert values["accuracy"] == 5 / 8
+    assert values["roc_auc"] == 13 / 15
+
+
+def test_the_threshold_comes_from_val_whatever_the_test_predictions_are(make_run, score):
+    make_run("a")
+    make_run("b", test=with_probabilities(TEST, *np.linspace(0, 1, 8)))
+    make_run("c", val=with_probabilities(VAL, 0, 0, 0, 0.7, 0.7, 0.7))
+
+    _, rows = score()
+
+    assert [rows[name].threshold for name in "abc"] == [0.4, 0.4, 0.7]
+    assert rows["a"].threshold_rule == "Youden on val"
+
+
+@pytest.mark.parametrize(
+    ("threshold", "value"),
+    [
+        ({"rule": "fixed", "value": 0.35}, 0.35),
+        ({"rule": "youden"}, 0.4),
+        ({"rule": "sensitivity", "at_least": 0.5}, 0.8),
+        ({"rule": "sensitivity", "at_least": 1}, 0.4),
+    ],
+)
+def test_each_rule_gives_its_threshold(make_run, score, threshold, value):
+    make_run("a")
+
+    _, rows = score(threshold=threshold)
+
+    assert rows["a"].threshold == value
+
+
+def test_val_with_one_class_fits_no_threshold_but_a_fixed_one_needs_none(make_run, score):
+    make_run("a", val={"v0": (0, 0.1), "v1": (0, 0.2)})
+
+    with pytest.raises(DataError, match="no threshold can be fitted"):
+        score()
+    assert score(threshold={"rule": "fixed"})[1]["a"].threshold == 0.5
+
+
+def test_without_val_predictions_the_threshold_is_a_half_and_a_note_says_so(make_run, score):
+    make_run("a", val=None)
+
+    outcome, rows = score()
+
+    assert rows["a"].threshold == 0.5
+    assert any("threshold is 0.5" in note for note in outcome.notes)
+
+
+def test_scores_on_val_are_called_optimistic(make_run, score):
+    make_run("a")
+
+    assert any("optimistic" in note for note in score(split="val")[0].notes)
+    assert not any("optimistic" in note for note in score(split="test")[0].notes)
+
+
+# --- the leaderboard --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("malignant", [0, 1, 3, 7])
+def test_always_benign_is_right_on_the_benign_images(make_run, score, malignant):
+    make_run("a", test={f"x{n}": (int(n < malignant), n / 10) for n in range(8)})
+
+    outcome, rows = score()
+
+    assert outcome.rows[-1].name == "always benign"
+    assert rows["always benign"].scores["accuracy"].value == (8 - malignant) / 8
+
+
+def test_the_best_run_stands_first(make_run, score):
+    make_run("worse", test=with_probabilities(TEST, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5))
+    make_run("better")
+
+    outcome, _ = score()
+
+    assert [row.name for row in outcome.rows] == ["better", "worse", "always benign"]
+
+
+def test_the_same_seed_gives_the_same_intervals(make_run, score):
+    make_run("a")
+
+    once, again, other = (score(seed=seed)[1]["a"].scores for seed in (0, 0, 1))
+
+    assert once == again
+    assert once != other
+    assert {name: e.value for name, e in once.items()} == {n: e.value for n, e in other.items()}
+
+
+def test_the_leaderboard_on_disk_is_what_is_returned(make_run, score, tmp_path):
+    make_run("a")
+
+    outcome, _ = score()
+
+    board = tmp_path / "reports" / "test" / "leaderboard.json"
+    assert json.loads(board.read_text()) == outcome.to_json()
+    assert board.with_suffix(".md") in outcome.files
+    assert "| always benign |" in board.with_suffix(".md").read_text()
+
+
+# --- metrics.json -----------------------------------------------------------------------------
+
+
+def test_metrics_hold_what_the_leaderboard_says_of_the_run(make_run, score):
+    run = make_run("a")
+
+    outcome, _ = score()
+
+    written = metrics(run)
+    assert {**written, **outcome.to_json()["rows"][0]} == written
+    assert set(written["scores"]) == set(SCORES)
+    assert written["confusion"] == {"tn": 3, "fp": 2, "fn": 1, "tp": 2}
+    assert EvaluateConfig.model_validate(written["config"]) == EvaluateConfig(resamples=100)
+
+
+def test_what_is_undefined_is_null(make_run, score):
+    run = make_run("a", test={f"x{n}": (0, n / 10) for n in range(4)})
+
+    score()
+
+    assert metrics(run)["scores"]["sensitivity"] == {"value": None, "low": None, "high": None}
+    assert metrics(run)["scores"]["specificity"]["value"] is not None
+
+
+def test_evaluating_again_replaces_the_evaluation(make_run, score):
+    run = make_run("a")
+
+    score(threshold={"rule": "fixed", "value": 0.9})
+    score()
+
+    assert metrics(run)["threshold"] == 0.4
+
+
+def test_one_split_does_not_touch_the_evaluation_of_another(make_run, score):
+    run = make_run("a")
+
+    score(split="val")
+    score(split="test")
+
+    assert (metrics(run, "val")["split"], metrics(run)["split"]) == ("val", "test")
+
+
+@pytest.mark.parametrize("error", [DataError("no ink"), KeyboardInterrupt()])
+def test_nothing_half_written_is_left_if_a_figure_fails(make_run, score, monkeypatch, error):
+    fresh, old = make_run("b"), make_run("a")
+    score(old)
+    before = metrics(old)
+
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(figures, "save", fail)
+    with pytest.raises(type(error)):
+        score(threshold={"rule": "fixed", "value": 0.9})
+
+    assert metrics(old) == before
+    assert [path.name for path in old.evaluation("test").parent.iterdir()] == ["test"]
+    assert not (fresh.path / "eval").exists()
+
+
+def test_the_figures_are_images_and_the_training_curves_are_among_them(
+    make_run, score, monkeypatch
+):
+    monkeypatch.undo()  # of unrendered
+    run = make_run("a")
+
+    score()
+
+    drawn = {path.name: path.read_bytes() for path in run.evaluation("test").glob("figures/*")}
+    assert set(drawn) == {"confusion.png", "roc.png", "precision_recall.png", "training.png"}
+    assert all(content.startswith(b"\x89PNG") for content in drawn.values())
+
+
+# --- what is refused --------------------------------------------------------------------------
+
+
+def test_nothing_to_score_names_the_splits_that_there_are(make_run, score):
+    make_run("a")
+
+    with pytest.raises(DataError, match="no finished run has predictions on isic2017-test") as it:
+        score(split="isic2017-test")
+    assert it.value.expected == "one of the splits test, val"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {**TEST, "x8": (1, 0.5)},
+        {image: row for image, row in TEST.items() if image != "x0"},
+        {**TEST, "x0": (1, 0.1)},
+        {("y0" if image == "x0" else image): row for image, row in TEST.items()},
+    ],
+    ids=["one more", "one less", "another label", "another id"],
+)
+def test_runs_predicted_on_different_images_share_no_leaderboard(make_run, score, other):
+    make_run("a")
+    make_run("b", test=other)
+
+    with pytest.raises(DataError, match="not all runs were predicted on the images") as caught:
+        score()
+    assert caught.value.which == [f"b (n = {len(other)})"]
+
+
+def test_the_order_of_rows_does_not_matter(make_run, score):
+    make_run("a")
+    make_run("b", test=dict(reversed(TEST.items())))
+
+    _, rows = score()
+
+    values = [{n: e.value for n, e in rows[name].scores.items()} for name in "ab"]
+    assert values[0] == pytest.approx(values[1])
+
+
+def test_a_run_that_learnt_from_test_images_is_refused_and_nothing_is_written(
+    make_run, score, tmp_path
+):
+    make_run("a")
+    make_run("b", train=("t0", "x3"))
+
+    with pytest.raises(IntegrityError, match="learnt from 1 images of test") as caught:
+        score()
+
+    assert (caught.value.exit_code, caught.value.which) == (4, ["x3"])
+    assert not (tmp_path / "reports").exists()
+    assert not (tmp_path / "runs" / "a" / "eval").exists()
+
+
+def test_what_is_skipped_is_told_and_the_rest_is_scored(make_run, score):
+    make_run("a")
+    make_run("elsewhere", test=None)
+    make_run("going", status="running")
+    said = []
+    reporter = Reporter(quiet=True)
+    reporter.say = said.append
+
+    _, rows = score(reporter=reporter)
+
+    assert set(rows) == {"a", "always benign"}
+    assert sorted(sentence.rpartition("/")[2] for sentence in said) == [
+        "elsewhere: no predictions on test",
+        "going: not finished (see --resume)",
+    ]
+
+
+# --- foreign predictions ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    """A data set with the images of VAL and TEST."""
+    ids = np.array([*VAL, *TEST])
+    label = np.array([y_true for y_true, _ in [*VAL.values(), *TEST.values()]])
+    split = np.array(["val"] * len(VAL) + ["test"] * len(TEST))
+    blank = np.full(len(ids), "")
+    manifest = Manifest(ids, ids, label, label, ids, split, blank, blank)
+    folder = tmp_path / "dataset"
+    folder.mkdir()
+    pixels = [np.zeros((2, 2, 3), np.uint8)] * len(ids)
+    write_dataset(folder, manifest, pixels, size=2, description={})
+    return folder
+
+
+def write_scores(path, rows, *, column="y_prob"):
+    """A foreign file without labels."""
+    lines = [f"{image},{y_prob}" for image, (_, y_prob) in rows.items()]
+    path.write_text("\n".join([f"image_id,{column}", *lines]))
+    return path
+
+
+@pytest.fixture
+def foreign(tmp_path):
+    """A foreign table with labels: that of TEST."""
+    path = tmp_path / "theirs.csv"
+    predictions(TEST).write_csv(path)
+    return path
+
+
+def test_a_foreign_table_scores_like_a_run_with_the_same_predictions(
+    make_run, score, foreign, tmp_path
+):
+    make_run("a")
+    predictions(VAL).write_csv(tmp_path / "val.csv")
+
+    _, theirs = score(predictions=foreign, val_predictions=tmp_path / "val.csv")
+
+    assert theirs["theirs"].threshold == 0.4
+    assert theirs["theirs"].scores == score()[1]["a"].scores
+    written = json.loads((tmp_path / "reports" / "test" / "theirs" / "metrics.json").read_text())
+    assert written["scores"]["roc_auc"]["value"] == 13 / 15
+
+
+def test_the_data_set_gives_the_labels_of_the_wanted_target(score, tmp_path):
+    ids = np.array(["a", "b", "c"])
+    blank = np.full(3, "")
+    manifest = Manifest(
+        ids, ids, np.array([1, 1, 0]), np.array([1, 0, 0]), ids, np.full(3, "test"), blank, blank
+    )
+    (tmp_path / "data").mkdir()
+    pixels = [np.zeros((2, 2, 3), np.uint8)] * 3
+    write_dataset(tmp_path / "data", manifest, pixels, size=2, description={})
+    table = write_scores(tmp_path / "t.csv", {"a": (1, 0.9), "b": (0, 0.2), "c": (0, 0.1)})
+
+    positives = {
+        target: score(predictions=table, dataset=tmp_path / "data", target=target)[1]["t"].positives
+        for target in ("malignant", "melanoma")
+    }
+
+    assert positives == {"malignant": 2, "melanoma": 1}
+
+
+@pytest.mark.parametrize("column", ["y_prob", "melanoma"])
+def test_labels_come_from_the_data_set_where_the_table_has_none(
+    score, foreign, dataset, tmp_path, column
+):
+    test = write_scores(tmp_path / "b.csv", dict(reversed(TEST.items())), column=column)
+    val = write_scores(tmp_path / "val.csv", VAL, column=column)
+
+    _, rows = score(predictions=test, val_predictions=val, dataset=dataset, score_column=column)
+
+    assert rows["b"].threshold == 0.4
+    labelled = score(predictions=foreign, threshold={"rule": "fixed", "value": 0.4})[1]["theirs"]
+    assert rows["b"].scores == labelled.scores
+
+
+def test_a_labelled_table_may_have_another_score_column(score, foreign):
+    foreign.write_text(foreign.read_text().replace("y_prob", "melanoma"))
+
+    _, rows = score(predictions=foreign, score_column="melanoma")
+
+    assert rows["theirs"].scores["roc_auc"].value == 13 / 15
+
+
+def test_a_table_without_labels_needs_the_data_set(score, tmp_path):
+    with pytest.raises(DataError, match="no column y_true") as caught:
+        score(predictions=write_scores(tmp_path / "b.csv", TEST))
+    assert "--dataset" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("x0,0.9", "occur more than once"),
+        ("y0,high", "could not convert"),
+    ],
+)
+def test_a_broken_row_of_a_table_without_labels_is_refused(score, dataset, tmp_path, line, what):
+    path = write_scores(tmp_path / "b.csv", TEST)
+    path.write_text(f"{path.read_text()}\n{line}\n")
+
+    with pytest.raises(DataError, match=what):
+        score(predictions=path, dataset=dataset)
+
+
+def test_a_table_that_leaves_images_out_is_refused_and_one_with_more_is_not(
+    score, dataset, tmp_path
+):
+    less = {image: row for image, row in TEST.items() if image not in ("x0", "x5")}
+    more = {**TEST, **VAL}
+
+    with pytest.raises(DataError, match="lacks 2 of the 8 images of test") as caught:
+        score(predictions=write_scores(tmp_path / "less.csv", less), dataset=dataset)
+
+    assert caught.value.which == ["x0", "x5"]
+    _, rows = score(predictions=write_scores(tmp_path / "more.csv", more), dataset=dataset)
+    assert rows["more"].n == len(TEST)
+
+
+def test_a_split_that_the_data_set_has_not_is_refused(score, dataset, tmp_path):
+    path = write_scores(tmp_path / "b.csv", TEST)
+
+    with pytest.raises(DataError, match="the 0 images of nowhere"):
+        score(predictions=path, dataset=dataset, split="nowhere")
+
+
+def test_a_folder_that_evaluate_did_not_write_is_not_replaced(score, foreign, tmp_path):
+    (tmp_path / "reports" / "test" / "theirs").mkdir(parents=True)
+    (tmp_path / "reports" / "test" / "theirs" / "thesis.tex").touch()
+
+    with pytest.raises(DataError, match="was not written by evaluate"):
+        score(predictions=foreign)
+
+    assert (tmp_path / "reports" / "test" / "theirs" / "thesis.tex").exists()
+
+
+def test_options_without_effect_are_refused(make_run, score, foreign, dataset):
+    run = make_run("a")
+
+    with pytest.raises(ConfigError, match="exclude each other"):
+        score(run, predictions=foreign)
+    with pytest.raises(ConfigError, match="foreign table"):
+        score(run, val_predictions=foreign)
+    with pytest.raises(ConfigError, match="foreign table"):
+        score(run, dataset=dataset)
+
+
+# --- gates ------------------------------------------------------------------------------------
+
+
+def test_every_run_must_pass_the_gate_but_the_constant_answer_need_not(make_run, score):
+    make_run("a")
+    make_run("b", test=with_probabilities(TEST, *[0.5] * 8))
+    outcome, _ = score()
+
+    evaluate.refuse_low_scores(outcome, ["auc=0.5", "brier=0.25"])
+    with pytest.raises(QualityGateError, match="2 scores") as caught:
+        evaluate.refuse_low_scores(outcome, ["auc=0.6", "brier=0.2"])
+
+    assert [failure.partition(":")[0] for failure in caught.value.which] == ["b", "b"]
+
+
+def test_an_undefined_score_does_not_pass(make_run, score):
+    make_run("a", test={"x0": (0, 0.1), "x1": (0, 0.2)})
+    outcome, _ = score()
+
+    with pytest.raises(QualityGateError, match="1 scores"):
+        evaluate.refuse_low_scores(outcome, ["auc=0"])
+
+
+@pytest.mark.real_data
+def test_the_challenge_winner_is_scored_from_its_submission(score, real_data, tmp_path):
+    truth = (real_data / "isic2017" / "ISIC-2017_Test_v2_Part3_GroundTruth.csv").read_text()
+    labels = {row.split(",")[0]: row.split(",")[1] for row in truth.split()[1:]}
+    given = real_data / "reference" / "recod_titans_isic2017_test_scores.csv"
+    rows = [row.split(",") for row in given.read_text().split()[1:]]
+    theirs = tmp_path / "recod.csv"
+    theirs.write_text(
+        "image_id,y_true,melanoma\n"
+        + "\n".join(f"{image},{labels[image]},{melanoma}" for image, melanoma, _ in rows)
+    )
+
+    _, scored = score(predictions=theirs, score_column="melanoma", split="isic2017-test")
+
+    assert round(scored["recod"].scores["roc_auc"].value, 5) == 0.87351
+    assert round(scored["recod"].scores["accuracy"].value, 5) == 0.87167
+    assert round(scored["always benign"].scores["accuracy"].value, 3) == 0.805
+
+
+def test_the_scores_are_those_of_the_metrics(make_run, score):
+    make_run("a")
+    table = predictions(TEST)
+
+    values = {name: e.value for name, e in score()[1]["a"].scores.items()}
+
+    assert values == pytest.approx(score_all(table.y_true, table.y_prob, threshold=0.4))
