@@ -94,7 +94,7 @@ def test_ham10000_is_grouped_by_lesion(tmp_path, folders):
     source = read_source(ham10000(tmp_path, folders))
 
     assert source.layout == "ham10000"
-    assert [(r.image_id, r.diagnosis, r.group, r.split) for r in source.records] == [
+    assert [(r.image_id, r.diagnosis, r.lesion, r.split) for r in source.records] == [
         ("x", "nv", "L1", ""),
         ("y", "nv", "L1", ""),
         ("z", "mel", "L2", ""),
@@ -170,7 +170,7 @@ def test_csv_with_all_columns(tmp_path):
     source = read_source(path)
 
     assert (source.name, source.layout, source.root) == ("mine", "csv", tmp_path)
-    assert [tuple(record) for record in source.records] == [
+    assert [(r.image_id, r.path, r.diagnosis, r.patient, r.split) for r in source.records] == [
         ("A", "images/a.jpg", "nevus", "p1", "train"),
         ("B", "images/b.tif", "melanoma", "", "my-clinic"),
         ("C", "images/c.png", "1", "p1", ""),

@@ -103,7 +103,7 @@ def _columns(config: PreprocessConfig, sources: Sequence[Source]) -> Columns:
         "file": np.array([source.root / record.path for source, record in rows], dtype=object),
         "label": labels.label,
         "melanoma": labels.melanoma,
-        "group": _texts(record.group or record.image_id for _, record in rows),
+        "group": _texts(record.patient or record.lesion or record.image_id for _, record in rows),
         "split": _texts(record.split for _, record in rows),
         "diagnosis": labels.diagnosis,
         "source": _texts(source.name for source, _ in rows),

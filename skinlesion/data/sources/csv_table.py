@@ -48,8 +48,13 @@ def read(path: Path) -> Source:
     nothing = [""] * len(paths)
     groups = table.get("group", nothing)
     splits = [split_name(cell) for cell in table.get("split", nothing)]
-    records = map(Record, ids, paths, table["label"], groups, splits)
-    return Source(path.stem, "csv", path.parent, tuple(records))
+    records = tuple(
+        Record(image_id, file, word, patient=group, split=split)
+        for image_id, file, word, group, split in zip(
+            ids, paths, table["label"], groups, splits, strict=True
+        )
+    )
+    return Source(path.stem, "csv", path.parent, records)
 
 
 def _refuse_empty(path: Path, column: str, cells: list[str]) -> None:

@@ -47,7 +47,7 @@ def read(path: Path) -> Source:
     missing = [image_id for image_id in table["image_id"] if image_id not in files]
     refuse_missing(missing, table=table_file, place=f"{path}/HAM10000_images*")
     records = tuple(
-        Record(image_id, files[image_id], word, group=lesion)
+        Record(image_id, files[image_id], word, lesion=lesion)
         for image_id, word, lesion in zip(
             table["image_id"], table["dx"], table["lesion_id"], strict=True
         )

@@ -34,15 +34,24 @@ class Record(NamedTuple):
         image_id: Unique in the source.
         path: Relative to the source's root, with ``/``.
         diagnosis: The source's word.
-        group: Patient or lesion; "" if the source does not say.
-        split: The official split; "" if there is none.
+        patient: Or whatever else a source calls a group of images that belong together; "" if it
+            does not say, like all that follow.
+        lesion: Images of one lesion share it.
+        split: The official split.
+        sex: The source's word.
+        age: In years, as the source writes it.
+        site: Where on the body.
     """
 
     image_id: str
     path: str
     diagnosis: str
-    group: str = ""
+    patient: str = ""
+    lesion: str = ""
     split: str = ""
+    sex: str = ""
+    age: str = ""
+    site: str = ""
 
 
 @dataclass(frozen=True)
