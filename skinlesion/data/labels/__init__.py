@@ -9,60 +9,22 @@ from typing import Literal
 
 import numpy as np
 
+from skinlesion.data.labels.levels import deepest_words
+from skinlesion.data.labels.table import ALIASES, DIAGNOSES, PERHAPS_MELANOMA, canonical
+from skinlesion.data.labels.words import Kind, normalize
 from skinlesion.errors import ConfigError, DataError
 from skinlesion.tables import UNKNOWN
 
-Kind = Literal["benign", "malignant", "indeterminate"]
-
-# Bare answers: they say the class without saying what the lesion is.
-BARE: dict[str, Kind] = {"benign": "benign", "malignant": "malignant"}
-
-DIAGNOSES: dict[str, Kind] = {
-    **BARE,
-    "nevus": "benign",
-    "seborrheic keratosis": "benign",
-    "benign keratosis": "benign",
-    "lichenoid keratosis": "benign",
-    "lentigo": "benign",
-    "solar lentigo": "benign",
-    "dermatofibroma": "benign",
-    "vascular lesion": "benign",
-    "melanoma": "malignant",
-    "basal cell carcinoma": "malignant",
-    "squamous cell carcinoma": "malignant",
-    "merkel cell carcinoma": "malignant",
-    "actinic keratosis": "indeterminate",
-    # HAM10000's akiec mixes actinic keratosis with Bowen's disease (Tschandl et al. 2018);
-    # ISIC 2019 calls 197 of its 327 images carcinoma.
-    "actinic keratosis or intraepithelial carcinoma": "indeterminate",
-    "atypical melanocytic proliferation": "indeterminate",
-}
-
-ALIASES: dict[str, str] = {
-    **{"0": "benign", "0.0": "benign", "1": "malignant", "1.0": "malignant"},
-    **dict.fromkeys(["nv", "nev", "naevus", "nevi", "naevi", "mole"], "nevus"),
-    **dict.fromkeys(["melanocytic nevus", "melanocytic nevi", "melanocytic naevus"], "nevus"),
-    **dict.fromkeys(["common nevus", "atypical nevus", "dysplastic nevus"], "nevus"),
-    **dict.fromkeys(["spitz nevus", "blue nevus", "congenital nevus"], "nevus"),
-    **dict.fromkeys(["mel", "malignant melanoma", "melanoma in situ"], "melanoma"),
-    **dict.fromkeys(["invasive melanoma", "lentigo maligna", "melanoma metastasis"], "melanoma"),
-    **dict.fromkeys(["sk", "sek", "seborrhoeic keratosis"], "seborrheic keratosis"),
-    **dict.fromkeys(["bkl", "pigmented benign keratosis"], "benign keratosis"),
-    **dict.fromkeys(["benign keratosis like lesions"], "benign keratosis"),
-    **dict.fromkeys(["lichen planus like keratosis", "lplk"], "lichenoid keratosis"),
-    **dict.fromkeys(["lentigo simplex", "lentigo nos"], "lentigo"),
-    "df": "dermatofibroma",
-    **dict.fromkeys(["vasc", "vascular", "vascular lesions", "angioma"], "vascular lesion"),
-    **dict.fromkeys(["hemangioma", "haemangioma", "angiokeratoma"], "vascular lesion"),
-    **dict.fromkeys(["pyogenic granuloma", "cherry angioma"], "vascular lesion"),
-    "bcc": "basal cell carcinoma",
-    **dict.fromkeys(["scc", "squamous cell carcinoma in situ"], "squamous cell carcinoma"),
-    **dict.fromkeys(["bowen disease", "bowens disease"], "squamous cell carcinoma"),
-    **dict.fromkeys(["ak", "ack", "solar keratosis", "actinic keratoses"], "actinic keratosis"),
-    "akiec": "actinic keratosis or intraepithelial carcinoma",
-    "aimp": "atypical melanocytic proliferation",
-    "atypical intraepithelial melanocytic proliferation": "atypical melanocytic proliferation",
-}
+__all__ = [
+    "ALIASES",
+    "DIAGNOSES",
+    "Kind",
+    "Labels",
+    "canonical",
+    "deepest_words",
+    "normalize",
+    "read_labels",
+]
 
 
 @dataclass(frozen=True)
@@ -73,7 +35,8 @@ class Labels:
         diagnosis: In our vocabulary or, for a class of the user's own, the user's word; shape (n,).
         label: 0 benign, 1 malignant, ``UNKNOWN`` (-1) for an image to exclude; shape (n,).
         melanoma: 1 for melanoma, 0 for any other diagnosis and for a bare "benign",
-            ``UNKNOWN`` for a bare "malignant" or a malignant class of the user's own; shape (n,).
+            ``UNKNOWN`` for a bare "malignant", a collision of a malignant lesion with another, or
+            a malignant class of the user's own; shape (n,).
     """
 
     diagnosis: np.ndarray
@@ -94,7 +57,8 @@ def read_labels(
         words: One an image: a diagnosis, an abbreviation, ``benign``, ``malignant``, 0 or 1, in
             any case, with ``_`` or ``-`` for a space.
         image_ids: One an image, for the error message.
-        classes: Words of the user's own; they go before the built-in ones.
+        classes: Words of the user's own; they go before the built-in ones. A built-in diagnosis
+            among them means all words for it.
         indeterminate: What becomes of diagnoses that are neither benign nor malignant.
 
     Raises:
@@ -112,18 +76,6 @@ def read_labels(
     )
 
 
-def normalize(word: str) -> str:
-    """``word`` in lower case, without apostrophes, with single spaces for ``_`` and ``-``."""
-    plain = word.casefold().replace("'", "").replace("\N{RIGHT SINGLE QUOTATION MARK}", "")
-    return " ".join(plain.replace("_", " ").replace("-", " ").split())
-
-
-def canonical(word: str) -> str:
-    """The diagnosis that ``word`` stands for, else the normalized word itself."""
-    plain = normalize(word)
-    return ALIASES.get(plain, plain)
-
-
 def _own_classes(classes: Mapping[str, Literal["benign", "malignant"]]) -> dict[str, Kind]:
     own: dict[str, Kind] = {}
     for name, kind in classes.items():
@@ -139,7 +91,7 @@ def _refuse_unknown(words: Sequence[str], ids: Sequence[str], own: Mapping[str, 
     unknown = {
         word
         for word in set(words)
-        if normalize(word) not in own and canonical(word) not in DIAGNOSES
+        if normalize(word) not in own and canonical(word) not in own | DIAGNOSES
     }
     if not unknown:
         return
@@ -159,11 +111,11 @@ def _refuse_unknown(words: Sequence[str], ids: Sequence[str], own: Mapping[str, 
 
 def _meaning(word: str, own: Mapping[str, Kind], indeterminate: str) -> tuple[str, int, int]:
     diagnosis = canonical(word)
-    kind = own.get(normalize(word)) or DIAGNOSES[diagnosis]
+    kind = own.get(normalize(word)) or own.get(diagnosis) or DIAGNOSES[diagnosis]
     if kind == "indeterminate" and indeterminate != "exclude":
         kind = "benign" if indeterminate == "benign" else "malignant"
     label = {"benign": 0, "malignant": 1, "indeterminate": UNKNOWN}[kind]
-    named = diagnosis in DIAGNOSES and diagnosis not in BARE
+    named = diagnosis in DIAGNOSES and diagnosis not in PERHAPS_MELANOMA
     if diagnosis == "melanoma":
         return diagnosis, label, 1
     return diagnosis, label, 0 if named or kind == "benign" else UNKNOWN
