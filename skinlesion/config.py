@@ -115,6 +115,9 @@ class PreprocessConfig(Section):
     classes: dict[str, Literal["benign", "malignant"]] = Field(
         default_factory=dict, description="class names of your own, beside the built-in ones"
     )
+    diagnoses: tuple[Path, ...] = Field(
+        (), description="CSV files with image_id,diagnosis that replace the sources' diagnoses"
+    )
     workers: int = Field(0, ge=0, description="threads that decode; 0: one a core")
 
     @model_validator(mode="after")

@@ -11,8 +11,9 @@ import numpy as np
 
 from skinlesion.config import PreprocessConfig
 from skinlesion.data import splits
+from skinlesion.data.groups import resolve_groups
 from skinlesion.data.labels import read_labels
-from skinlesion.data.sources import Source, file_digests
+from skinlesion.data.sources import Source, file_digests, with_diagnoses
 from skinlesion.errors import DataError
 from skinlesion.tables import TEST, TRAIN, UNKNOWN, VAL, Manifest
 
@@ -89,6 +90,7 @@ def _columns(config: PreprocessConfig, sources: Sequence[Source]) -> Columns:
 
     A group's name means the same in all sources: two sources with one patient must not leak.
     """
+    sources = with_diagnoses(sources, config.diagnoses)
     rows = [(source, record) for source in sources for record in sorted(source.records)]
     ids = [record.image_id for _, record in rows]
     labels = read_labels(
@@ -103,7 +105,11 @@ def _columns(config: PreprocessConfig, sources: Sequence[Source]) -> Columns:
         "file": np.array([source.root / record.path for source, record in rows], dtype=object),
         "label": labels.label,
         "melanoma": labels.melanoma,
-        "group": _texts(record.patient or record.lesion or record.image_id for _, record in rows),
+        "group": resolve_groups(
+            _texts(ids),
+            _texts(record.patient for _, record in rows),
+            _texts(record.lesion for _, record in rows),
+        ),
         "split": _texts(record.split for _, record in rows),
         "diagnosis": labels.diagnosis,
         "source": _texts(source.name for source, _ in rows),

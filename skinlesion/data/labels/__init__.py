@@ -91,7 +91,7 @@ def _refuse_unknown(words: Sequence[str], ids: Sequence[str], own: Mapping[str, 
     unknown = {
         word
         for word in set(words)
-        if normalize(word) not in own and canonical(word) not in own | DIAGNOSES
+        if normalize(word) not in own and canonical(word) not in {*own, *DIAGNOSES}
     }
     if not unknown:
         return

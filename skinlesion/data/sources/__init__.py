@@ -6,17 +6,42 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from skinlesion.data.sources import class_folders, csv_table, ham10000, isic2017
+from skinlesion.data.sources import (
+    class_folders,
+    csv_table,
+    ham10000,
+    isic2016,
+    isic2017,
+    isic2018,
+    isic2019,
+    isic2020,
+    isic_archive,
+)
+from skinlesion.data.sources.diagnoses import with_diagnoses
 from skinlesion.data.sources.records import Reader, Record, Source, file_digests
 from skinlesion.errors import ConfigError, DataError
 
-__all__ = ["READERS", "Record", "Source", "detect", "file_digests", "read_source", "read_sources"]
+__all__ = [
+    "READERS",
+    "Record",
+    "Source",
+    "detect",
+    "file_digests",
+    "read_source",
+    "read_sources",
+    "with_diagnoses",
+]
 
-# In the order in which they are asked whether a path is theirs.
+# The generic ones are asked last, and in this order, whether a path is theirs.
 READERS: dict[str, Reader] = {
     "csv": csv_table.READER,
+    "isic2016": isic2016.READER,
     "isic2017": isic2017.READER,
+    "isic2018": isic2018.READER,
+    "isic2019": isic2019.READER,
+    "isic2020": isic2020.READER,
     "ham10000": ham10000.READER,
+    "isic archive": isic_archive.READER,
     "class folders": class_folders.READER,
 }
 
@@ -25,13 +50,21 @@ def detect(path: Path) -> str:
     """The name in ``READERS`` of the layout of ``path``.
 
     Raises:
-        DataError: If ``path`` is missing or is none of the layouts.
+        DataError: If ``path`` is missing, is none of the layouts, or is several at once.
     """
     if not path.exists():
         raise DataError(f"the source {path} does not exist", expected="a folder or a CSV file")
-    for name, reader in READERS.items():
-        if reader.recognizes(path):
-            return name
+    special = [name for name, r in READERS.items() if not r.generic and r.recognizes(path)]
+    if len(special) > 1:
+        raise DataError(
+            f"{path} holds several datasets: {', '.join(special)}",
+            expected="one in each folder",
+            fix="move them to folders of their own, and name each as a source",
+        )
+    generic = (name for name, r in READERS.items() if r.generic and r.recognizes(path))
+    name = special[0] if special else next(generic, "")
+    if name:
+        return name
     layouts = "".join(f"\n      - {reader.describes}" for reader in READERS.values())
     raise DataError(f"{path} is not a dataset that can be read", expected=f"one of{layouts}")
 
@@ -48,7 +81,10 @@ def read_source(path: Path) -> Source:
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
     if not source.records:
-        raise DataError(f"{path} has no images")
+        raise DataError(
+            f"{path} has no images with a label",
+            expected=f"some; it has {len(source.unlabelled)} without" if source.unlabelled else "",
+        )
     return source
 
 

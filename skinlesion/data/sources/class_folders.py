@@ -79,4 +79,5 @@ READER = Reader(
     " if they are split already",
     recognizes,
     read,
+    generic=True,
 )

@@ -1,4 +1,4 @@
-"""A CSV that lists images with their labels: path,label and optionally image_id, group, split."""
+"""A CSV that lists images with their labels: path, label, and optionally more about each."""
 
 from __future__ import annotations
 
@@ -16,6 +16,16 @@ from skinlesion.data.sources.records import (
 )
 from skinlesion.errors import DataError
 from skinlesion.tables import read_columns, refuse_duplicates
+
+# Fields of Record, and the columns that they may be in.
+OPTIONAL = {
+    "patient": "group",
+    "lesion": "lesion",
+    "split": "split",
+    "sex": "sex",
+    "age": "age",
+    "site": "site",
+}
 
 
 def recognizes(path: Path) -> bool:
@@ -45,16 +55,18 @@ def read(path: Path) -> Source:
         )
     missing = [cell for cell in paths if not (path.parent / cell).is_file()]
     refuse_missing(missing, table=path, place=str(path.parent))
-    nothing = [""] * len(paths)
-    groups = table.get("group", nothing)
-    splits = [split_name(cell) for cell in table.get("split", nothing)]
-    records = tuple(
-        Record(image_id, file, word, patient=group, split=split)
-        for image_id, file, word, group, split in zip(
-            ids, paths, table["label"], groups, splits, strict=True
-        )
-    )
-    return Source(path.stem, "csv", path.parent, records)
+    records = [
+        Record(image_id, file, word)
+        for image_id, file, word in zip(ids, paths, table["label"], strict=True)
+    ]
+    for field, column in OPTIONAL.items():
+        if column in table:
+            cells = [split_name(c) for c in table[column]] if field == "split" else table[column]
+            records = [
+                record._replace(**{field: cell})
+                for record, cell in zip(records, cells, strict=True)
+            ]
+    return Source(path.stem, "csv", path.parent, tuple(records))
 
 
 def _refuse_empty(path: Path, column: str, cells: list[str]) -> None:
@@ -63,4 +75,6 @@ def _refuse_empty(path: Path, column: str, cells: list[str]) -> None:
         raise DataError(f"{path}: {len(empty)} cells of {column} are empty", which=empty)
 
 
-READER = Reader("a CSV file with columns path,label[,image_id,group,split]", recognizes, read)
+READER = Reader(
+    f"a CSV file with columns path,label[,image_id,{','.join(OPTIONAL.values())}]", recognizes, read
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from skinlesion.data.sources.parts import details
 from skinlesion.data.sources.records import (
     Reader,
     Record,
@@ -17,6 +18,7 @@ from skinlesion.tables import read_columns, refuse_duplicates
 
 TABLES = ("HAM10000_metadata.csv", "HAM10000_metadata")  # Kaggle's name, Harvard Dataverse's name
 IMAGES = "ham10000_images"
+MORE = {"lesion": "lesion_id", "sex": "sex", "age": "age", "site": "localization"}
 
 
 def recognizes(path: Path) -> bool:
@@ -46,11 +48,10 @@ def read(path: Path) -> Source:
     }
     missing = [image_id for image_id in table["image_id"] if image_id not in files]
     refuse_missing(missing, table=table_file, place=f"{path}/HAM10000_images*")
+    more = details(table_file, MORE, ids="image_id", optional=True)
     records = tuple(
-        Record(image_id, files[image_id], word, lesion=lesion)
-        for image_id, word, lesion in zip(
-            table["image_id"], table["dx"], table["lesion_id"], strict=True
-        )
+        Record(image_id, files[image_id], word, **more[image_id])
+        for image_id, word in zip(table["image_id"], table["dx"], strict=True)
     )
     unlabelled = sorted(set(files.values()) - {record.path for record in records})
     return Source("ham10000", "ham10000", path, records, tuple(unlabelled))

@@ -4,74 +4,45 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from skinlesion.data.sources.records import Reader, Record, Source, is_image, refuse_missing
-from skinlesion.errors import DataError
-from skinlesion.tables import floats, read_columns, refuse_duplicates
+from skinlesion.data.sources.parts import (
+    Part,
+    details,
+    first_existing,
+    one_hot,
+    read_parts,
+    recognizes_parts,
+    with_details,
+)
+from skinlesion.data.sources.records import Reader, Record, Source
 
-PARTS = {"Training": "train", "Validation": "val", "Test_v2": "isic2017-test"}
+SPLITS = {"Training": "train", "Validation": "val", "Test_v2": "isic2017-test"}
+PARTS = tuple(
+    Part(split, (f"ISIC-2017_{name}_Data",), (f"ISIC-2017_{name}_Part3_GroundTruth.csv",))
+    for name, split in SPLITS.items()
+)
+WORDS = {"melanoma": "melanoma", "seborrheic_keratosis": "seborrheic keratosis"}
+MORE = {"sex": "sex", "age": "age_approximate"}
 
 
 def recognizes(path: Path) -> bool:
     """Whether ``path`` is a folder with a file or folder of one of the three parts."""
-    return path.is_dir() and any(
-        _images(path, p).is_dir() or _truth(path, p).is_file() for p in PARTS
-    )
+    return recognizes_parts(path, PARTS)
 
 
 def read(path: Path) -> Source:
     """Read the parts that are there; neither flag is a nevus, superpixel files are skipped.
 
     Raises:
-        DataError: If a part lacks its table or its folder, a row lacks its image, or a row is
-            both melanoma and seborrheic keratosis.
+        DataError: As ``read_parts``, or if a row is both melanoma and seborrheic keratosis.
     """
-    records: list[Record] = []
-    unlabelled: list[str] = []
-    for part, split in PARTS.items():
-        if _images(path, part).is_dir() or _truth(path, part).is_file():
-            labelled, others = _read_part(path, part, split)
-            records += labelled
-            unlabelled += others
-    refuse_duplicates([record.image_id for record in records], where=str(path))
-    return Source("isic2017", "isic2017", path, tuple(records), tuple(unlabelled))
+    return read_parts(path, PARTS, _labels, name="isic2017")
 
 
-def _read_part(path: Path, part: str, split: str) -> tuple[list[Record], list[str]]:
-    folder, truth = _images(path, part), _truth(path, part)
-    if not folder.is_dir():
-        raise DataError(f"{folder} is missing", expected=f"the images of {truth.name}")
-    table = read_columns(truth, required=["image_id", "melanoma", "seborrheic_keratosis"])
-    flags = zip(
-        floats(truth, "melanoma", table["melanoma"]),
-        floats(truth, "seborrheic_keratosis", table["seborrheic_keratosis"]),
-        strict=True,
-    )
-    words = {(1, 0): "melanoma", (0, 1): "seborrheic keratosis", (0, 0): "nevus"}
-    ids = table["image_id"]
-    diagnoses = [words.get(pair, "") for pair in flags]
-    wrong = [image_id for image_id, word in zip(ids, diagnoses, strict=True) if not word]
-    if wrong:
-        raise DataError(f"{truth}: flags other than 1,0 or 0,1 or 0,0", which=wrong)
-    files = {
-        file.stem: file.relative_to(path).as_posix()
-        for file in sorted(folder.iterdir())
-        if is_image(file) and not file.stem.endswith("_superpixels")
-    }
-    refuse_missing([name for name in ids if name not in files], table=truth, place=str(folder))
-    records = [
-        Record(image_id, files[image_id], word, split=split)
-        for image_id, word in zip(ids, diagnoses, strict=True)
-    ]
-    labelled = set(ids)
-    return records, [file for name, file in files.items() if name not in labelled]
-
-
-def _images(path: Path, part: str) -> Path:
-    return path / f"ISIC-2017_{part}_Data"
-
-
-def _truth(path: Path, part: str) -> Path:
-    return path / f"ISIC-2017_{part}_Part3_GroundTruth.csv"
+def _labels(table: Path) -> list[Record]:
+    words = one_hot(table, ids="image_id", words=WORDS, neither="nevus")
+    metadata = table.name.replace("Part3_GroundTruth", "Data_metadata")
+    file = first_existing(table.parent, (metadata,))
+    return with_details(words, details(file, MORE, ids="image_id", optional=True))
 
 
 READER = Reader(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import os
 import re
@@ -12,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from skinlesion.errors import DataError
+from skinlesion.tables import refuse_duplicates
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
 SPLIT_WORDS = {
@@ -23,6 +25,8 @@ SPLIT_WORDS = {
     "test": "test",
     "testing": "test",
 }
+# Masks that a challenge's archive holds beside the images.
+MASKS = ("_superpixels", "_segmentation")
 _ISIC_ID = re.compile(r"ISIC_\d{7}")
 _SPLIT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -40,7 +44,7 @@ class Record(NamedTuple):
         split: The official split.
         sex: The source's word.
         age: In years, as the source writes it.
-        site: Where on the body.
+        site: Where on the body, the source's word.
     """
 
     image_id: str
@@ -63,7 +67,7 @@ class Source:
         layout: A key of ``READERS``.
         root: The folder that the records' paths start from.
         records: One an image with a label.
-        unlabelled: Paths of images that the source's table does not mention; they are not used.
+        unlabelled: Paths of images without a label; they are not used.
     """
 
     name: str
@@ -74,11 +78,19 @@ class Source:
 
 
 class Reader(NamedTuple):
-    """How one layout is recognized and read; ``describes`` is for the error message."""
+    """How one layout is recognized and read.
+
+    Attributes:
+        describes: The layout, for the error message.
+        recognizes: Whether a path is such a layout.
+        read: All its records.
+        generic: Other layouts may look like this one; they are asked first.
+    """
 
     describes: str
     recognizes: Callable[[Path], bool]
     read: Callable[[Path], Source]
+    generic: bool = False
 
 
 def is_image(path: PurePosixPath | Path) -> bool:
@@ -98,6 +110,17 @@ def visible_folders(folder: Path) -> list[Path]:
     return sorted(
         path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
     )
+
+
+def files_by_id(folder: Path, *, root: Path) -> dict[str, str]:
+    """The images below ``folder`` without masks: from file names to paths relative to ``root``.
+
+    Raises:
+        DataError: If two files have one name.
+    """
+    files = [file for file in images_below(folder) if not file.stem.casefold().endswith(MASKS)]
+    refuse_duplicates([file.stem for file in files], where=f"{folder} (two files with one name)")
+    return {file.stem: file.relative_to(root).as_posix() for file in files}
 
 
 def name_images(paths: Sequence[str]) -> list[str]:
@@ -139,6 +162,16 @@ def refuse_missing(missing: Sequence[str], *, table: Path, place: str) -> None:
             fix="download the images again, or remove their rows",
             which=sorted(missing),
         )
+
+
+def has_columns(path: Path, names: Sequence[str]) -> bool:
+    """Whether ``path`` is a file whose first line has these columns, as far as it can be read."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            header = [cell.strip() for cell in next(csv.reader(file), [])]
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return False
+    return set(names) <= set(header)
 
 
 def file_digests(files: Sequence[Path]) -> list[str]:
