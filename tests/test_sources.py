@@ -3,18 +3,11 @@
 from pathlib import Path
 
 import pytest
+from source_fixtures import facts, table, touch
 
 from skinlesion.data.sources import READERS, detect, file_digests, read_source, read_sources
 from skinlesion.data.sources.records import name_images
 from skinlesion.errors import ConfigError, DataError
-
-
-def touch(root: Path, *names: str) -> Path:
-    """Files with those names; readers never look inside."""
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(name.encode())
-    return root
 
 
 def isic2017(root: Path, part="Training", rows=("a,1,0", "b,0.0,1.0", "c,0,0")) -> Path:
@@ -28,15 +21,10 @@ def isic2017(root: Path, part="Training", rows=("a,1,0", "b,0.0,1.0", "c,0,0")) 
 def ham10000(root: Path, folders=("HAM10000_images_part_1", "HAM10000_images_part_2")) -> Path:
     (root / "HAM10000_metadata.csv").parent.mkdir(parents=True, exist_ok=True)
     (root / "HAM10000_metadata.csv").write_text(
-        "lesion_id,image_id,dx,age\nL1,x,nv,80\nL1,y,nv,\nL2,z,mel,3\n"
+        "lesion_id,image_id,dx,dx_type,age,sex,localization\n"
+        "L1,x,nv,histo,80.0,male,scalp\nL1,y,nv,histo,,female,unknown\nL2,z,mel,histo,3,,\n"
     )
     return touch(root, f"{folders[0]}/x.jpg", f"{folders[-1]}/y.jpg", f"{folders[-1]}/z.jpg")
-
-
-def table(path: Path, text: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    return path
 
 
 def test_isic2017_has_official_splits_and_skips_superpixels(tmp_path):
@@ -99,6 +87,12 @@ def test_ham10000_is_grouped_by_lesion(tmp_path, folders):
         ("y", "nv", "L1", ""),
         ("z", "mel", "L2", ""),
     ]
+
+    assert facts(source, "age", "sex", "site") == {
+        "x": ("80.0", "male", "scalp"),
+        "y": ("", "female", "unknown"),
+        "z": ("3", "", ""),
+    }
 
 
 def test_class_folders_name_images_by_stem_where_that_is_unique(tmp_path):
@@ -175,6 +169,18 @@ def test_csv_with_all_columns(tmp_path):
         ("B", "images/b.tif", "melanoma", "", "my-clinic"),
         ("C", "images/c.png", "1", "p1", ""),
     ]
+
+
+def test_csv_may_say_more_of_each_image(tmp_path):
+    touch(tmp_path, "a.jpg", "b.jpg")
+    text = "path,label,lesion,sex,age,site\na.jpg,nevus,L1,female,40,arm\nb.jpg,nevus,,,,\n"
+
+    source = read_source(table(tmp_path / "mine.csv", text))
+
+    assert facts(source, "patient", "lesion", "sex", "age", "site") == {
+        "a": ("", "L1", "female", "40", "arm"),
+        "b": ("", "", "", "", ""),
+    }
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,8 @@ def resolve_groups(
     kinds = {"patient": patient, "lesion": lesion, "image": image_id}
     count = len(image_id)
     ends = [np.array(links, dtype=np.int64).reshape(-1, 2)]
-    for names in (patient, lesion, np.char.replace(image_id, RESAMPLED, "")):
+    originals = [name.removesuffix(RESAMPLED) for name in image_id.tolist()]
+    for names in (patient, lesion, np.array(originals, dtype=np.str_)):
         known = np.flatnonzero(names != "")
         values, code = np.unique(names[known], return_inverse=True)
         ends.append(np.stack([known, count + code], axis=1))

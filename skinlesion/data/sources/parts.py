@@ -59,7 +59,9 @@ def read_parts(
             continue
         if folder is None:
             raise DataError(
-                f"{path / part.images[0]} is missing", expected=f"the images of {table}"
+                f"{path / part.images[0]} is missing",
+                expected=f"the images of {table}",
+                fix="download them, or move the table elsewhere to do without that part",
             )
         if table is None and part.split in (TRAIN, VAL):
             raise DataError(
