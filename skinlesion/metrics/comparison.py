@@ -10,7 +10,7 @@ from itertools import combinations
 import numpy as np
 
 from skinlesion.metrics.delong import DelongTest, delong_test
-from skinlesion.metrics.intervals import PERCENTILE, Distribution, Estimate, distributions
+from skinlesion.metrics.intervals import PERCENTILE, Estimate, distributions
 from skinlesion.metrics.scores import FORMULAS, LOWER_IS_BETTER, Ranking, canonical, rank
 
 ROC_AUC = "roc_auc"
@@ -158,10 +158,18 @@ def compare(
     ]
     compared = []
     for one, two in pairs:
+        difference = found[f"{one}-{two}"]
         areas = delong_test(y_true, y_probs[one], y_probs[two], confidence=confidence, group=group)
-        calls = mcnemar(right[one], right[two])
         compared.append(
-            _pair(one, two, found[f"{one}-{two}"], areas, calls, score, method, confidence)
+            Pair(
+                first=one,
+                second=two,
+                difference=difference.estimate(method, confidence),
+                bootstrap_p=difference.p_value(),
+                delong=areas,
+                mcnemar=mcnemar(right[one], right[two]),
+                p=areas.p if score == ROC_AUC else difference.p_value(),
+            )
         )
     return Comparison(
         [found[f"{model}"].estimate(method, confidence) for model in range(len(rankings))],
@@ -169,32 +177,8 @@ def compare(
     )
 
 
-def _weighted(
-    ranking: Ranking, weights: np.ndarray, threshold: float, score: str
-) -> np.ndarray:
+def _weighted(ranking: Ranking, weights: np.ndarray, threshold: float, score: str) -> np.ndarray:
     return FORMULAS[score](ranking.tally(weights[:, ranking.order], threshold))
-
-
-def _pair(
-    first: int,
-    second: int,
-    difference: Distribution,
-    areas: DelongTest,
-    calls: McnemarTest,
-    score: str,
-    method: str,
-    confidence: float,
-) -> Pair:
-    p = difference.p_value()
-    return Pair(
-        first,
-        second,
-        difference.estimate(method, confidence),
-        p,
-        areas,
-        calls,
-        areas.p if score == ROC_AUC else p,
-    )
 
 
 def _with_verdicts(pairs: list[Pair], score: str, confidence: float) -> list[Pair]:
