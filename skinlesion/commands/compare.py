@@ -48,10 +48,10 @@ class Outcome:
         return comparison.to_json(self.report)
 
     def print(self, console: Console) -> None:
-        """The pairs as a table and in words, then what was written."""
+        """The pairs as a table, then what was written."""
         console.print(comparison.to_rich(self.report, width=console.width))
-        for line in [*comparison.sentences(self.report), *map(str, self.files)]:
-            console.print(line, soft_wrap=True, highlight=False, markup=False)
+        for file in self.files:
+            console.print(str(file), soft_wrap=True, highlight=False, markup=False)
 
 
 def run(config: CompareConfig, *, reports: Path = Path("reports"), reporter: Reporter) -> Outcome:

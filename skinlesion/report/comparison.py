@@ -83,9 +83,11 @@ def sentences(report: Report) -> list[str]:
     written = []
     for pair in report.found.pairs:
         names = [report.models[index].name for index in (pair.first, pair.second)]
+        p = p_value(pair.adjusted_p)
+        compared = p.replace("<", "< ") if p.startswith("<") else f"= {p}"
         written.append(
             f"{names[0]} against {names[1]}: {verdict(report, pair)}"
-            f" ({report.score} {signed(pair.difference)}, p = {p_value(pair.adjusted_p)})."
+            f" ({report.score} {signed(pair.difference)}, p {compared})."
         )
     return written
 
