@@ -139,7 +139,7 @@ def test_the_interval_is_that_of_differences_within_each_resample():
     rng = np.random.default_rng(0)
     malignant, benign = np.flatnonzero(y_true == 1), np.flatnonzero(y_true == 0)
     differences = []
-    for _ in range(1000):
+    for _ in range(600):
         rows = np.concatenate([rng.choice(part, len(part)) for part in (malignant, benign)])
         scores = [SCORES["brier"](y_true[rows], p[rows], 0.5) for p in y_probs]
         differences.append(scores[0] - scores[1])
@@ -149,12 +149,12 @@ def test_the_interval_is_that_of_differences_within_each_resample():
 
     low, high = np.quantile(differences, [0.025, 0.975])
     spread = np.std(differences)
-    assert (found.low, found.high) == pytest.approx((low, high), abs=0.25 * spread)
+    assert (found.low, found.high) == pytest.approx((low, high), abs=0.35 * spread)
 
 
 @pytest.mark.parametrize("score", SCORES)
 def test_the_better_model_is_found_whichever_way_the_score_points(score):
-    y_true, y_probs, group = example(2, groups=300)
+    y_true, y_probs, group = example(2, groups=150)
     if score in LOWER_IS_BETTER or score in ("ppv", "npv", "specificity", "accuracy"):
         y_probs[1] = 1 - y_probs[1]  # as bad as can be
     data = (y_true, y_probs, group)

@@ -236,7 +236,7 @@ def test_what_does_not_fit_is_refused():
 
 def test_intervals_cover_the_truth_and_the_test_rejects_as_often_as_they_say():
     # Normal scores, area 0.8; the second model's noise is partly the first's.
-    trials, truth, shift = 600, 0.8, 1.190232
+    trials, truth, shift = 400, 0.8, 1.190232
     y_true = (np.arange(90) < 30).astype(int)
     covered = rejected = 0
     for trial in range(trials):
@@ -246,6 +246,6 @@ def test_intervals_cover_the_truth_and_the_test_rejects_as_often_as_they_say():
         covered += interval.low <= truth <= interval.high
         rejected += delong_test(y_true, first, second, confidence=0.95).p < 0.05
 
-    # Three standard errors of a proportion of 600 are 2.7 %.
-    assert covered / trials == pytest.approx(0.95, abs=0.027)
-    assert rejected / trials == pytest.approx(0.05, abs=0.027)
+    # Three standard errors of a proportion of 400 are 3.3 %.
+    assert covered / trials == pytest.approx(0.95, abs=0.033)
+    assert rejected / trials == pytest.approx(0.05, abs=0.033)

@@ -46,10 +46,10 @@ def test_the_intercept_makes_the_mean_probability_the_prevalence():
 
 @pytest.mark.parametrize(("slope", "intercept"), [(1.0, 0.0), (0.5, 0.0), (1.0, -1.0), (2.0, 0.0)])
 def test_the_truth_is_found_within_its_interval(slope, intercept):
-    found = recalibrate(*example(20_000, slope=slope, intercept=intercept), confidence=0.999)
+    found = recalibrate(*example(5_000, slope=slope, intercept=intercept), confidence=0.999)
 
     assert found.slope.low < slope < found.slope.high
-    assert found.slope.high - found.slope.low < 0.3
+    assert found.slope.high - found.slope.low < 0.6
     if slope == 1:
         assert found.intercept.low < intercept < found.intercept.high
 

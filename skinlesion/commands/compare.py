@@ -106,7 +106,7 @@ def _subjects(config: CompareConfig, reporter: Reporter) -> list[Subject]:
     tables: list[Path] = []
     for path in config.members:
         if _is_table(path):
-            found = [path] if not set(path.name) & set("*?[") else expand(path)
+            found = [path] if not set(str(path)) & set("*?[") else expand(path)
             tables += [table for table in found if table not in tables]
     folders = [path for path in config.members if not _is_table(path)]
     subjects = run_subjects(config.split, folders, reporter) if folders else []
@@ -145,7 +145,7 @@ def _notes(
     ]
     if groups < len(aligned.y_true):
         notes.append(
-            "McNemar's test takes images to be independent; where groups hold several, its p is"
+            "McNemar's test takes images to be independent; as groups hold several, its p may be"
             " too small. DeLong's test and the bootstrap respect the groups."
         )
     if aligned.group_source:
