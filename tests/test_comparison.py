@@ -72,7 +72,8 @@ def test_mcnemar_of_many_thousand_images_is_exact():
 
 @pytest.mark.parametrize(
     ("p_values", "adjusted"),
-    [  # what R's p.adjust(p, "holm") gives; the second from the example of the package Dmisc
+    [  # by hand: sorted, times m, m - 1, ..., running maximum, as R's p.adjust has it;
+        # the second is the example of the R package Dmisc, its result worked out here
         ([0.01, 0.02, 0.03, 0.04, 0.05], [0.05, 0.08, 0.09, 0.09, 0.09]),
         ([0.042, 0.001, 0.031, 0.014, 0.007], [0.062, 0.005, 0.062, 0.042, 0.028]),
         ([0.3], [0.3]),
@@ -81,7 +82,7 @@ def test_mcnemar_of_many_thousand_images_is_exact():
         ([0.02, math.nan, 0.03], [0.04, math.nan, 0.04]),
     ],
 )
-def test_holm_as_in_r(p_values, adjusted):
+def test_holm_by_hand(p_values, adjusted):
     assert holm(p_values) == pytest.approx(adjusted, nan_ok=True)
 
 

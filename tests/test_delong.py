@@ -10,9 +10,10 @@ from skinlesion.metrics.delong import auc_covariance, delong_interval, delong_te
 from skinlesion.metrics.scores import SCORES
 
 # DeLong, DeLong and Clarke-Pearson 1988: ovarian cancer with bowel obstruction; albumin, total
-# protein, K-G score and whether surgery helped (1), for the patients with all three. Data and
-# figures as in SAS/STAT 9.2 User's Guide, LOGISTIC, example "Comparing ROC Curves", whose event is
-# 0 and whose K-G score is 10 less this one.
+# protein, K-G score and whether surgery helped (1), for the patients with all three. Data from the
+# SAS/STAT User's Guide, LOGISTIC, example "Comparing Receiver Operating Characteristic Curves",
+# whose event is 0 and whose K-G score is 10 less this one. The figures that its output prints are
+# quoted from memory, as the stored page ends before them; the definition below gives them too.
 OVARIAN = """
 3.0 5.8 10 0  3.2 6.3 5 1  3.9 6.8 3 1  2.8 4.8 6 0  3.2 5.8 3 1  0.9 4.0 5 0  2.5 5.7 8 0
 1.6 5.6  5 1  3.8 5.7 5 1  3.7 6.7 6 1  3.2 5.4 4 1  3.8 6.6 6 1  4.1 6.6 5 1  3.6 5.7 5 1
@@ -117,6 +118,13 @@ def test_differences_of_the_published_example(test, difference, interval, chi_sq
     ends = (round(found.difference.low, 4), round(found.difference.high, 4))
     assert (round(found.difference.value, 4), ends) == (difference, interval)
     assert (round(found.z**2, 4), round(found.p, 4)) == (chi_square, p)
+
+
+def test_the_definition_gives_the_figures_of_the_published_example():
+    areas, covariance = by_definition(EVENT, TESTS, np.arange(len(EVENT)))
+
+    assert areas.round(4).tolist() == [0.7366, 0.7258, 0.6478]
+    assert np.sqrt(np.diag(covariance)).round(4).tolist() == [0.0927, 0.1028, 0.1]
 
 
 def test_the_joint_test_of_the_published_example():
