@@ -291,6 +291,47 @@ def evaluate(
 
 
 @app.command()
+def compare(
+    members: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="Run folders, globs of them, and CSVs: image_id,y_true,y_prob[,group]."
+        ),
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option("--split", help="test, val, or a benchmark: isic2017-test.")
+    ] = None,
+    score: Annotated[
+        str | None, typer.Option("--score", help="Whose differences are judged: roc_auc, mcc, ...")
+    ] = None,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    reports: Annotated[Path, typer.Option("--reports", help="Folder for the comparison.")] = Path(
+        "reports"
+    ),
+    as_json: AsJson = False,
+) -> None:
+    """Test which of several models is better on a split, pair by pair."""
+    from rich.console import Console
+
+    from skinlesion.commands import compare as command
+    from skinlesion.config import CompareConfig, load_config
+
+    given = [f"members={json.dumps([str(path) for path in members])}"] if members else []
+    given += [
+        f"{name}={json.dumps(value)}"
+        for name, value in (("split", split), ("score", score))
+        if value
+    ]
+    settings = load_config(config, CompareConfig, [*(overrides or []), *given])
+    outcome = command.run(settings, reports=reports, reporter=_reporter())
+    if as_json:
+        print(json.dumps(outcome.to_json(), indent=2))
+    else:
+        outcome.print(Console(highlight=False))
+
+
+@app.command()
 def demo(
     source: Annotated[
         Path | None, typer.Option("--source", help="Real images; default: synthetic lesions.")

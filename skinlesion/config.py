@@ -276,7 +276,7 @@ class FinetuneConfig(Recipe):
     optimizer: Optimizer = AdamW(name="adamw", learning_rate=1e-4)
 
 
-# --- ensemble and evaluate ----------------------------------------------------------------
+# --- ensemble, evaluate and compare -------------------------------------------------------
 
 
 class EnsembleConfig(Section):
@@ -313,16 +313,37 @@ Threshold = Annotated[
 ]
 
 
-class EvaluateConfig(Section):
-    """How runs are scored on a split."""
+class Judging(Section):
+    """What evaluate and compare share."""
 
     split: str = Field(
         "test", pattern=r"^[^./\\][^/\\]*$", description="test, or a benchmark's name"
     )
     threshold: Threshold = YoudenThreshold(rule="youden")
+    interval: Literal["percentile", "bca"] = Field(
+        "percentile", description="bca: corrected for bias and skewness"
+    )
     resamples: int = Field(2000, ge=100, description="of the group bootstrap")
     confidence: Probability = 0.95
     seed: int = Field(0, ge=0, description="of the bootstrap")
+
+
+class EvaluateConfig(Judging):
+    """How runs are scored on a split."""
+
+    prevalence: Probability | None = Field(
+        None,
+        description="adds PPV and NPV where this fraction is malignant; null: as observed only",
+    )
+
+
+class CompareConfig(Judging):
+    """How models are compared, pair by pair, on the same images of a split."""
+
+    members: tuple[Path, ...] = Field(
+        (), description="run folders and CSV files; those on the command line set it"
+    )
+    score: str = Field("roc_auc", description="the score whose differences are judged")
 
 
 SCHEMAS: dict[str, type[Section]] = {
@@ -331,6 +352,7 @@ SCHEMAS: dict[str, type[Section]] = {
     "finetune": FinetuneConfig,
     "ensemble": EnsembleConfig,
     "evaluate": EvaluateConfig,
+    "compare": CompareConfig,
 }
 
 S = TypeVar("S", bound=Section)

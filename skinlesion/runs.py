@@ -246,7 +246,7 @@ def find_runs(paths: Iterable[Path]) -> tuple[list[RunDir], list[str]]:
     runs: list[RunDir] = []
     skipped: list[str] = []
     for path in paths:
-        found = _expand(path)
+        found = expand(path)
         if not found:
             skipped.append(f"{path}: nothing there")
         for folder in found:
@@ -260,7 +260,12 @@ def find_runs(paths: Iterable[Path]) -> tuple[list[RunDir], list[str]]:
     return runs, skipped
 
 
-def _expand(path: Path) -> list[Path]:
+def expand(path: Path) -> list[Path]:
+    """What ``path`` stands for: itself, or, if it is a glob, what matches it, sorted.
+
+    Raises:
+        DataError: If it is no glob and does not exist.
+    """
     if path.exists():
         return [path]
     if not set(str(path)) & set("*?["):

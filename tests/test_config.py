@@ -10,6 +10,7 @@ from skinlesion.config import (
     MAX_YAML_BYTES,
     SCHEMAS,
     AdamW,
+    CompareConfig,
     EnsembleConfig,
     EvaluateConfig,
     FinetuneConfig,
@@ -332,7 +333,9 @@ RESOLVED = [
     EnsembleConfig(members=("runs/a", "runs/~b"), method="rank_mean"),
     EvaluateConfig(split="1", threshold={"rule": "fixed", "value": 0.25}),
     EvaluateConfig(split="null", threshold={"rule": "sensitivity", "at_least": 1}),
+    EvaluateConfig(prevalence=0.02, interval="bca"),
     EvaluateConfig(),
+    CompareConfig(members=("runs/a", "b.csv"), score="mcc"),
 ]
 
 

@@ -10,6 +10,9 @@ from skinlesion.commands import evaluate
 from skinlesion.config import EvaluateConfig
 from skinlesion.data.store import write_dataset
 from skinlesion.errors import ConfigError, DataError, IntegrityError, QualityGateError
+from skinlesion.metrics.delong import delong_interval
+from skinlesion.metrics.proportions import PROPORTIONS, wilson
+from skinlesion.metrics.recalibration import recalibrate
 from skinlesion.metrics.scores import SCORES, score_all
 from skinlesion.progress import Reporter
 from skinlesion.report import figures
@@ -22,7 +25,7 @@ def score(tmp_path):
 
     def run(*runs, reporter=None, predictions=None, **options):
         config = {"resamples": 100}
-        for name in ("split", "threshold", "seed"):
+        for name in ("split", "threshold", "seed", "interval", "confidence", "prevalence"):
             if name in options:
                 config[name] = options.pop(name)
         paths = [getattr(run, "path", run) for run in runs]
@@ -185,6 +188,60 @@ def test_metrics_hold_what_the_leaderboard_says_of_the_run(make_run, score):
     assert set(written["scores"]) == set(SCORES)
     assert written["confusion"] == {"tn": 3, "fp": 2, "fn": 1, "tp": 2}
     assert EvaluateConfig.model_validate(written["config"]) == EvaluateConfig(resamples=100)
+
+
+def test_metrics_hold_intervals_by_formula_beside_the_bootstrap(make_run, score):
+    run, table = make_run("a"), predictions(TEST)
+
+    score(confidence=0.9)
+
+    written = metrics(run)
+    delong = delong_interval(table.y_true, table.y_prob, confidence=0.9)
+    assert written["intervals"]["delong"] == {"roc_auc": vars(delong)}
+    assert written["intervals"]["wilson"]["accuracy"] == vars(wilson(5, 8, confidence=0.9))
+    assert set(written["intervals"]["wilson"]) == set(PROPORTIONS)
+
+
+def test_metrics_hold_the_calibration_or_null(make_run, score):
+    run, one_class = make_run("a"), make_run("b", test={"x0": (0, 0.1), "x1": (0, 0.2)})
+    table = predictions(TEST)
+
+    score(run)
+    score(one_class)
+
+    expected = recalibrate(table.y_true, table.y_prob, table.group, confidence=0.95)
+    assert metrics(run)["calibration"]["slope"] == vars(expected.slope)
+    assert metrics(run)["calibration"]["intercept"] == vars(expected.intercept)
+    assert metrics(one_class)["calibration"]["slope"]["value"] is None
+    assert metrics(one_class)["intervals"]["delong"]["roc_auc"]["value"] is None
+
+
+def test_the_kind_of_interval_changes_the_intervals_but_no_value(make_run, score):
+    make_run("a")
+
+    percentile, bca = (score(interval=kind) for kind in ("percentile", "bca"))
+
+    assert percentile[1]["a"].scores != bca[1]["a"].scores
+    for name, estimate in percentile[1]["a"].scores.items():
+        assert bca[1]["a"].scores[name].value == estimate.value
+    assert "percentile bootstrap" in percentile[0].notes[0]
+    assert "BCa bootstrap" in bca[0].notes[0]
+
+
+def test_a_prevalence_adds_the_predictive_values_there(make_run, score, tmp_path):
+    run = make_run("a")
+
+    outcome, rows = score(prevalence=0.02)
+
+    # Sensitivity 2/3, specificity 3/5.
+    ppv = (2 / 3 * 0.02) / (2 / 3 * 0.02 + 2 / 5 * 0.98)
+    assert rows["a"].scores["ppv_at_prevalence"].value == pytest.approx(ppv)
+    assert metrics(run)["scores"]["ppv_at_prevalence"]["value"] == pytest.approx(ppv)
+    assert any("prevalence of 2.00%" in note for note in outcome.notes)
+    board = (tmp_path / "reports" / "test" / "leaderboard.md").read_text()
+    assert "| PPV at the given prevalence | NPV at the given prevalence |" in board
+    score()
+    assert "prevalence" not in (tmp_path / "reports" / "test" / "leaderboard.md").read_text()
 
 
 def test_what_is_undefined_is_null(make_run, score):
@@ -476,6 +533,7 @@ def test_every_run_must_pass_the_gate_but_the_constant_answer_need_not(make_run,
     outcome, _ = score()
 
     evaluate.refuse_low_scores(outcome, ["auc=0.5", "brier=0.25"])
+    evaluate.refuse_low_scores(outcome, ["log_loss=0.75", "ece=0.4"])  # upper bounds too
     with pytest.raises(QualityGateError, match="2 scores") as caught:
         evaluate.refuse_low_scores(outcome, ["auc=0.6", "brier=0.2"])
 

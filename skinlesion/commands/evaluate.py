@@ -10,29 +10,28 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from skinlesion.config import (
-    EvaluateConfig,
-    FixedThreshold,
-    SensitivityThreshold,
-    Threshold,
-    read_yaml,
-)
+from skinlesion.config import EvaluateConfig, FixedThreshold, read_yaml
 from skinlesion.errors import ConfigError, DataError, QualityGateError
 from skinlesion.folders import new_folder, write_text
-from skinlesion.metrics import thresholds
+from skinlesion.metrics.delong import delong_interval
 from skinlesion.metrics.intervals import Estimate, bootstrap
-from skinlesion.metrics.scores import canonical, confusion
+from skinlesion.metrics.proportions import wilson_all
+from skinlesion.metrics.recalibration import recalibrate
+from skinlesion.metrics.scores import LOWER_IS_BETTER, canonical, confusion
 from skinlesion.progress import Reporter
 from skinlesion.report import figures, leaderboard
 from skinlesion.report.subjects import (
     Foreign,
     Subject,
+    fitted_threshold,
     foreign_subject,
     refuse_different_images,
     run_subjects,
 )
 from skinlesion.runs import RunDir, write_json
 from skinlesion.tables import TARGETS, VAL, Predictions, floats, read_columns
+
+INTERVALS = {"percentile": "percentile", "bca": "BCa"}
 
 
 @dataclass(frozen=True)
@@ -138,7 +137,7 @@ def refuse_low_scores(outcome: Outcome, gates: Sequence[str]) -> None:
 
     Args:
         outcome: What ``run`` returned.
-        gates: Like ``roc_auc=0.8``; for ``brier``, where less is better, an upper bound.
+        gates: Like ``roc_auc=0.8``; an upper bound where less is better, as for ``brier``.
     """
     wanted = parse_gates(gates)
     failures = []
@@ -147,7 +146,7 @@ def refuse_low_scores(outcome: Outcome, gates: Sequence[str]) -> None:
             continue
         for name, bound in wanted.items():
             value = row.scores[name].value
-            met = value <= bound if name == "brier" else value >= bound
+            met = value <= bound if name in LOWER_IS_BETTER else value >= bound
             if not met:
                 failures.append(f"{row.name}: {name} {value:.4f}, wanted {bound:g}")
     if failures:
@@ -172,7 +171,7 @@ def parse_gates(gates: Sequence[str]) -> dict[str, float]:
 
 
 def _score(subject: Subject, config: EvaluateConfig) -> leaderboard.Row:
-    threshold, rule = _fit_threshold(config.threshold, subject.val)
+    threshold, rule = fitted_threshold(config.threshold, subject.val)
     test = subject.test
     scores = bootstrap(
         test.y_true,
@@ -182,6 +181,8 @@ def _score(subject: Subject, config: EvaluateConfig) -> leaderboard.Row:
         resamples=config.resamples,
         confidence=config.confidence,
         rng=np.random.default_rng(config.seed),
+        method=config.interval,
+        prevalence=config.prevalence,
     )
     return leaderboard.Row(
         name=subject.name,
@@ -192,18 +193,6 @@ def _score(subject: Subject, config: EvaluateConfig) -> leaderboard.Row:
         n=len(test),
         positives=int(test.y_true.sum()),
     )
-
-
-def _fit_threshold(rule: Threshold, val: Predictions | None) -> tuple[float, str]:
-    """The threshold and in words where it comes from; never from the split that is scored."""
-    if isinstance(rule, FixedThreshold):
-        return rule.value, "fixed"
-    if val is None:
-        return 0.5, "fixed (no val predictions)"
-    if isinstance(rule, SensitivityThreshold):
-        value = thresholds.at_sensitivity(val.y_true, val.y_prob, target=rule.at_least)
-        return value, f"sensitivity >= {rule.at_least:g} on val"
-    return thresholds.youden(val.y_true, val.y_prob), "Youden on val"
 
 
 def _always_benign(test: Predictions, config: EvaluateConfig) -> leaderboard.Row:
@@ -221,9 +210,14 @@ def _always_benign(test: Predictions, config: EvaluateConfig) -> leaderboard.Row
 
 def _notes(subjects: list[Subject], config: EvaluateConfig) -> list[str]:
     notes = [
-        f"{config.confidence:.0%} intervals: percentile bootstrap over groups, stratified by"
-        f" class, {config.resamples} resamples, seed {config.seed}."
+        f"{config.confidence:.0%} intervals: {INTERVALS[config.interval]} bootstrap over groups,"
+        f" stratified by class, {config.resamples} resamples, seed {config.seed}."
     ]
+    if config.prevalence is not None:
+        notes.append(
+            f"PPV and NPV at a prevalence of {config.prevalence:.2%} are restated by Bayes' theorem"
+            " from the sensitivity and specificity measured here."
+        )
     if config.split == VAL:
         notes.append("Thresholds and best epochs were chosen on val: these scores are optimistic.")
     if any(subject.val is None for subject in subjects):
@@ -249,7 +243,7 @@ def _write_evaluation(
             fix="choose another --reports folder",
         )
     test = subject.test
-    threshold, _ = _fit_threshold(config.threshold, subject.val)
+    threshold, _ = fitted_threshold(config.threshold, subject.val)
     counts = confusion(test.y_true, test.y_prob, threshold=threshold)
     title = f"{subject.name} on {config.split}"
     with new_folder(target, overwrite=True) as folder:
@@ -260,6 +254,7 @@ def _write_evaluation(
                 "config": config.model_dump(mode="json"),
                 **leaderboard.row_to_json(row),
                 "confusion": counts,
+                **_beside_the_bootstrap(test, counts, config.confidence),
             },
         )
         (folder / "figures").mkdir()
@@ -272,6 +267,26 @@ def _write_evaluation(
         if subject.run and subject.run.history.exists():
             _write_training_curves(subject.run, folder / "figures")
     return [target]
+
+
+def _beside_the_bootstrap(
+    test: Predictions, counts: dict[str, int], confidence: float
+) -> dict[str, Any]:
+    """Intervals by formula, and how the probabilities are calibrated: plain values."""
+    delong = delong_interval(test.y_true, test.y_prob, confidence=confidence, group=test.group)
+    wilson = wilson_all(counts, confidence=confidence)
+    calibration = recalibrate(test.y_true, test.y_prob, test.group, confidence=confidence)
+    to_json = leaderboard.estimate_to_json
+    return {
+        "intervals": {
+            "delong": {"roc_auc": to_json(delong)},
+            "wilson": {name: to_json(estimate) for name, estimate in wilson.items()},
+        },
+        "calibration": {
+            "slope": to_json(calibration.slope),
+            "intercept": to_json(calibration.intercept),
+        },
+    }
 
 
 def _write_curves(test: Predictions, row: leaderboard.Row, title: str, folder: Path) -> None:

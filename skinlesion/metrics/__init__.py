@@ -1,1 +1,1 @@
-"""Scores, intervals and thresholds, on plain arrays: neither TensorFlow nor scikit-learn."""
+"""Scores, intervals, thresholds and tests, on plain arrays: no TensorFlow, no scikit-learn."""

@@ -63,6 +63,10 @@ COLUMNS = (
     Column("f1", "F1", "F1", 110),
     Column("brier", "Brier score", "Brier", 110),
 )
+AT_PREVALENCE = (
+    Column("ppv_at_prevalence", "PPV at the given prevalence", "PPV at p.", 110),
+    Column("npv_at_prevalence", "NPV at the given prevalence", "NPV at p.", 110),
+)
 THRESHOLD_MIN_WIDTH = 110
 
 
@@ -79,10 +83,12 @@ def ranked(rows: Iterable[Row]) -> list[Row]:
 
 def to_markdown(rows: Iterable[Row], *, title: str, notes: Sequence[str] = ()) -> str:
     """A Markdown table under a heading, each score with its interval, and a list of notes."""
-    headings = ["Model", "Kind", *(column.heading for column in COLUMNS), "Threshold", "Images"]
+    rows = ranked(rows)
+    columns = _columns(rows)
+    headings = ["Model", "Kind", *(column.heading for column in columns), "Threshold", "Images"]
     lines = [f"# {title}", "", _markdown_row(headings), _markdown_row(["---"] * len(headings))]
-    for row in ranked(rows):
-        scores = [with_interval(_score(row, column.score)) for column in COLUMNS]
+    for row in rows:
+        scores = [with_interval(_score(row, column.score)) for column in columns]
         images = f"{row.n:,} ({row.positives:,} malignant)"
         lines.append(_markdown_row([row.name, row.kind, *scores, _threshold(row), images]))
     if notes:
@@ -104,7 +110,8 @@ def to_rich(rows: Iterable[Row], *, title: str, width: int, notes: Sequence[str]
 
     Narrower than 110 columns, the scores with a larger ``Column.min_width`` are left out.
     """
-    shown = [column for column in COLUMNS if column.min_width <= width]
+    rows = ranked(rows)
+    shown = [column for column in _columns(rows) if column.min_width <= width]
     table = Table(
         title=Text(title, style="bold"),
         caption=Text("\n".join(notes)) if notes else None,
@@ -118,7 +125,7 @@ def to_rich(rows: Iterable[Row], *, title: str, width: int, notes: Sequence[str]
         table.add_column(column.short, justify="right", no_wrap=True)
     if width >= THRESHOLD_MIN_WIDTH:
         table.add_column("Thresh.", justify="right", no_wrap=True)
-    for row in ranked(rows):
+    for row in rows:
         cells = [_terminal_score(row, column.score) for column in shown]
         if width >= THRESHOLD_MIN_WIDTH:
             cells.append("-" if row.threshold is None else f"{row.threshold:.3f}")
@@ -134,6 +141,12 @@ def with_interval(estimate: Estimate) -> str:
     if math.isnan(estimate.low) or math.isnan(estimate.high):
         return f"{estimate.value:.3f}"
     return f"{estimate.value:.3f} ({estimate.low:.3f}-{estimate.high:.3f})"
+
+
+def _columns(rows: Iterable[Row]) -> tuple[Column, ...]:
+    """``COLUMNS``, and predictive values at a prevalence where one was given."""
+    given = any(column.score in row.scores for row in rows for column in AT_PREVALENCE)
+    return COLUMNS + AT_PREVALENCE if given else COLUMNS
 
 
 def _terminal_score(row: Row, name: str) -> str:
@@ -167,16 +180,19 @@ def row_to_json(row: Row) -> dict[str, Any]:
         "threshold_rule": row.threshold_rule,
         "n": row.n,
         "positives": row.positives,
-        "scores": {
-            name: {
-                "value": _none_if_nan(estimate.value),
-                "low": _none_if_nan(estimate.low),
-                "high": _none_if_nan(estimate.high),
-            }
-            for name, estimate in row.scores.items()
-        },
+        "scores": {name: estimate_to_json(estimate) for name, estimate in row.scores.items()},
     }
 
 
-def _none_if_nan(value: float) -> float | None:
+def estimate_to_json(estimate: Estimate) -> dict[str, float | None]:
+    """Value, low and high as plain values; nan becomes None."""
+    return {
+        "value": none_if_nan(estimate.value),
+        "low": none_if_nan(estimate.low),
+        "high": none_if_nan(estimate.high),
+    }
+
+
+def none_if_nan(value: float) -> float | None:
+    """A number as JSON can hold it."""
     return None if math.isnan(value) else float(value)

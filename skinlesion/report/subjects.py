@@ -6,9 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from skinlesion import provenance
+from skinlesion.config import FixedThreshold, SensitivityThreshold, Threshold
 from skinlesion.data.store import open_dataset
 from skinlesion.errors import DataError
+from skinlesion.metrics import thresholds
 from skinlesion.progress import Reporter
 from skinlesion.runs import RunDir, find_runs
 from skinlesion.tables import VAL, Predictions, floats, read_columns, refuse_duplicates
@@ -145,7 +149,60 @@ def refuse_different_images(subjects: list[Subject]) -> None:
         raise DataError(
             f"not all runs were predicted on the images and labels of {first.name}"
             f" (n = {len(labels)})",
-            expected="one test set for a leaderboard",
-            fix="choose runs of one data set and one target with --run",
+            expected="one test set for all",
+            fix="choose runs of one data set and one target",
             which=differing,
         )
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """Several subjects' predictions on the same images, row by row.
+
+    Attributes:
+        y_true: Labels, shape (n,).
+        y_probs: Shape (subjects, n).
+        group: Shape (n,): the coarsest of the subjects' groups.
+        group_source: The subject that ``group`` is from, if they differ; else "".
+    """
+
+    y_true: np.ndarray
+    y_probs: np.ndarray
+    group: np.ndarray
+    group_source: str
+
+
+def align(subjects: Sequence[Subject]) -> Aligned:
+    """Put every subject's rows into the order of the first.
+
+    Raises:
+        DataError: If they were predicted on different images or labels.
+    """
+    refuse_different_images(list(subjects))
+    ids = subjects[0].test.image_id.tolist()
+    y_probs, groups = [], []
+    for subject in subjects:
+        position = {image_id: row for row, image_id in enumerate(subject.test.image_id.tolist())}
+        rows = np.array([position[image_id] for image_id in ids], dtype=int)
+        y_probs.append(subject.test.y_prob[rows])
+        groups.append(subject.test.group[rows])
+    coarsest = min(range(len(groups)), key=lambda index: len(np.unique(groups[index])))
+    differing = any((group != groups[0]).any() for group in groups)
+    return Aligned(
+        subjects[0].test.y_true,
+        np.stack(y_probs),
+        groups[coarsest],
+        subjects[coarsest].name if differing else "",
+    )
+
+
+def fitted_threshold(rule: Threshold, val: Predictions | None) -> tuple[float, str]:
+    """The threshold and in words where it comes from; never from the split that is scored."""
+    if isinstance(rule, FixedThreshold):
+        return rule.value, "fixed"
+    if val is None:
+        return 0.5, "fixed (no val predictions)"
+    if isinstance(rule, SensitivityThreshold):
+        value = thresholds.at_sensitivity(val.y_true, val.y_prob, target=rule.at_least)
+        return value, f"sensitivity >= {rule.at_least:g} on val"
+    return thresholds.youden(val.y_true, val.y_prob), "Youden on val"
