@@ -31,7 +31,9 @@ def main() -> None:
         everything = median(work, ["evaluate", "--split", "isic2017-test"])
     print(f"evaluate the ensemble          {alone:.2f} s")
     print(f"evaluate it and its members    {everything:.2f} s")
-    print(f"slowest ensemble + evaluate it {slowest + alone:.2f} s; all {slowest + everything:.2f} s")
+    print(
+        f"slowest ensemble + evaluate it {slowest + alone:.2f} s; all {slowest + everything:.2f} s"
+    )
 
 
 if __name__ == "__main__":
