@@ -26,18 +26,17 @@ def main() -> None:
         work = Path(folder)
         for member in range(6):
             write_member(work / "runs" / f"member{member}", seed=member)
-        print(f"--help                      {median(work, ['--help']):.2f} s")
-        ensemble = median(
+        print(f"--help                      {_median(work, ['--help']):.2f} s")
+        ensemble = _median(
             work, ["ensemble", "--members", "runs/member*", "--run", "runs/e", "--overwrite"]
         )
-        evaluate = median(work, ["evaluate", "--split", "isic2017-test"])
+        evaluate = _median(work, ["evaluate", "--split", "isic2017-test"])
         print(f"ensemble of 6               {ensemble:.2f} s")
         print(f"evaluate 7 runs, 600 images {evaluate:.2f} s")
         print(f"ensemble + evaluate         {ensemble + evaluate:.2f} s")
 
 
-def median(work: Path, arguments: list[str]) -> float:
-    """Seconds that ``skinlesion ARGUMENTS`` takes in ``work``."""
+def _median(work: Path, arguments: list[str]) -> float:
     command = [sys.executable, "-m", "skinlesion", *arguments]
     seconds = []
     for _ in range(REPEATS):
