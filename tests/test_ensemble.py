@@ -142,7 +142,7 @@ def test_weights_are_on_the_simplex(name, data):
 
 
 @pytest.mark.parametrize("name", COMBINERS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(data=MEMBERS)
 def test_the_order_of_members_does_not_matter(name, data):
     probs, y_true = data
@@ -154,7 +154,7 @@ def test_the_order_of_members_does_not_matter(name, data):
 
 
 @pytest.mark.parametrize("name", COMBINERS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(data=MEMBERS, sharp=st.booleans())
 def test_outputs_are_from_0_to_1(name, data, sharp):
     probs, y_true = data

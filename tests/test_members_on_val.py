@@ -20,7 +20,7 @@ from skinlesion.report.members import MembersOnVal, optimism_to_json
 LABELS_AND_GROUPS = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 12)), min_size=1)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(LABELS_AND_GROUPS, st.integers(2, 6), st.integers(0, 99))
 def test_folds_divide_no_group_and_hold_both_classes(rows, folds, seed):
     y_true, group = np.array(rows).T
@@ -71,7 +71,7 @@ def test_what_learns_nothing_has_no_optimism(name):
 @pytest.mark.parametrize("name", ["greedy", "best_subset", "stacking"])
 def test_members_that_guess_look_good_only_where_they_were_fitted(name):
     rng = np.random.default_rng(7)
-    worlds = [(rng.random((90, 6)), np.arange(90) % 3 // 2) for _ in range(15)]
+    worlds = [(rng.random((90, 6)), np.arange(90) % 3 // 2) for _ in range(8)]
 
     found = [optimism(name, *world) for world in worlds]
 
@@ -119,7 +119,7 @@ def test_diversity_by_hand():
     assert pairs.correlation[0, 1] == pytest.approx(8 / np.sqrt(504))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(MEMBERS)
 def test_pairs_are_symmetric_in_range_and_a_member_is_like_itself(data):
     probs, y_true = np.clip(data[0], 1e-6, 1 - 1e-6), data[1]

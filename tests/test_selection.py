@@ -20,7 +20,7 @@ ORACLES = {
 
 
 @pytest.mark.parametrize("score", CRITERIA)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(data=MEMBERS)
 def test_criteria_are_scikit_learn_s_scores_also_of_tied_images(score, data):
     probs, y_true = data
@@ -57,7 +57,7 @@ def test_greedy_may_pick_a_member_again():
     assert 0.5 < weights[0] < 1
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(MEMBERS)
 def test_greedy_never_scores_below_the_best_member_and_gains_by_rounds(data):
     probs, y_true = data
@@ -106,7 +106,7 @@ def test_best_subset_refuses_more_than_12_members_and_says_how_many_subsets_it_w
 
 
 @pytest.mark.parametrize("name", SELECTING)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(data=MEMBERS)
 def test_the_inverse_of_a_member_that_is_better_than_chance_is_never_picked(name, data):
     probs, y_true = data
