@@ -25,7 +25,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         for member in range(6):
-            _write_member(work / "runs" / f"member{member}", seed=member)
+            write_member(work / "runs" / f"member{member}", seed=member)
         print(f"--help                      {_median(work, ['--help']):.2f} s")
         ensemble = _median(
             work, ["ensemble", "--members", "runs/member*", "--run", "runs/e", "--overwrite"]
@@ -46,13 +46,13 @@ def _median(work: Path, arguments: list[str]) -> float:
     return statistics.median(seconds)
 
 
-def _write_member(path: Path, *, seed: int) -> None:
+def write_member(path: Path, *, seed: int, sizes: dict[str, tuple[int, int]] = SIZES) -> None:
     """A finished run with random predictions: the time does not depend on what they are."""
     rng = np.random.default_rng(seed)
     run = RunDir(path)
     run.predictions("val").parent.mkdir(parents=True)
     rows = []
-    for split, (count, positives) in SIZES.items():
+    for split, (count, positives) in sizes.items():
         ids = np.array([f"{split}-{index:05d}" for index in range(count)])
         y_true = (np.arange(count) < positives).astype(np.int64)
         y_prob = 1 / (1 + np.exp(-rng.normal(y_true * 1.5, 1.0)))

@@ -211,6 +211,7 @@ def ensemble(
     ] = None,
     overrides: Overrides = None,
     overwrite: Overwrite = False,
+    as_json: AsJson = False,
 ) -> None:
     """Combine the predictions of finished runs."""
     from skinlesion.commands import ensemble as command
@@ -220,7 +221,7 @@ def ensemble(
     settings = load_config(config, EnsembleConfig, [*(overrides or []), *given])
     path = run or _default_run("ensemble", resume=False, overwrite=overwrite)
     outcome = command.run(settings, path, overwrite=overwrite, reporter=_reporter())
-    print(outcome.to_text())
+    print(json.dumps(outcome.to_json(), indent=2) if as_json else outcome.to_text())
 
 
 @app.command()

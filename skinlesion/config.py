@@ -43,6 +43,7 @@ BackboneName = Literal[
     "efficientnet_lite2",
 ]
 Target = Literal["malignant", "melanoma"]
+Criterion = Literal["roc_auc", "log_loss", "brier"]
 Monitor = Literal["val_auc", "val_average_precision", "val_balanced_accuracy", "val_loss"]
 
 
@@ -83,10 +84,13 @@ class Section(BaseModel):
 
 
 def _prepared(value: Any, field: FieldInfo) -> Any:
-    """``value`` as it is meant, in two cases where pydantic would take it otherwise."""
+    """``value`` as it is meant, in three cases where pydantic would take it otherwise."""
     # "epochs: yes" is true in YAML, which pydantic takes for 1.
     if isinstance(value, bool) and field.annotation not in (bool, str):
         return str(value)
+    # "method: greedy" is short for "method: {name: greedy}".
+    if field.discriminator and isinstance(value, str):
+        return {field.discriminator: value}
     # "optimizer: {learning_rate: 1e-4}" names no optimizer: it changes the default one.
     if field.discriminator and isinstance(value, dict) and field.discriminator not in value:
         return {**field.default.model_dump(), **value}
@@ -279,11 +283,76 @@ class FinetuneConfig(Recipe):
 # --- ensemble, evaluate and compare -------------------------------------------------------
 
 
+class Mean(Section):
+    """The mean of the probabilities."""
+
+    name: Literal["mean"]
+
+
+class LogitMean(Section):
+    """The mean of the logits: the geometric mean of the odds."""
+
+    name: Literal["logit_mean"]
+
+
+class Weighted(Section):
+    """The weighted mean with the least log loss on val."""
+
+    name: Literal["weighted"]
+
+
+class MajorityVote(Section):
+    """The fraction of members at or above 0.5."""
+
+    name: Literal["majority_vote"]
+
+
+class RankMean(Section):
+    """The mean of the ranks among val."""
+
+    name: Literal["rank_mean"]
+
+
+class Greedy(Section):
+    """Members picked one by one, with replacement, Caruana et al. 2004."""
+
+    name: Literal["greedy"]
+    score: Criterion = Field("roc_auc", description="what a pick improves on val")
+    rounds: int = Field(50, ge=1, description="most picks; the best beginning is kept")
+
+
+class BestSubset(Section):
+    """The mean of the best of all subsets; at most 12 members."""
+
+    name: Literal["best_subset"]
+    score: Criterion = Field("roc_auc", description="of val, chooses the subset")
+
+
+class Stacking(Section):
+    """Logistic regression on the logits, weights not negative."""
+
+    name: Literal["stacking"]
+    penalty: Positive | None = Field(
+        None, description="pulls the weights towards even ones; null: chosen by group folds of val"
+    )
+    folds: int = Field(5, ge=2, description="of that choice")
+
+
+Method = Annotated[
+    Mean | LogitMean | Weighted | MajorityVote | RankMean | Greedy | BestSubset | Stacking,
+    Field(discriminator="name"),
+]
+
+
 class EnsembleConfig(Section):
     """How members' probabilities become one."""
 
     members: tuple[Path, ...] = Field((), description="run folders; --members sets it")
-    method: Literal["mean", "weighted", "majority_vote", "rank_mean"] = "mean"
+    method: Method = Mean(name="mean")
+    folds: int = Field(
+        5, ge=2, description="of val, by group: how much better fitting on val makes it look"
+    )
+    seed: int = Field(0, ge=0, description="of the folds")
 
 
 class FixedThreshold(Section):
@@ -396,7 +465,7 @@ def load_config(path: Path | None, schema: type[S], overrides: Sequence[str] = (
     """
     values = read_yaml(find_config(path)) if path else {}
     for override in overrides:
-        _apply(values, override)
+        _apply(_spelt_out(values, schema), override)
     return validate(values, schema, where=str(path) if path else "the command line")
 
 
@@ -446,6 +515,14 @@ def _parse(text: str | bytes, *, what: str) -> Any:
     # PyYAML lets out what its readers of numbers, dates and nested lists raise.
     except (yaml.YAMLError, ValueError, KeyError, AttributeError, RecursionError) as error:
         raise ConfigError(f"{what} is not valid YAML:\n    {error}") from error
+
+
+def _spelt_out(values: dict[str, Any], schema: type[Section]) -> dict[str, Any]:
+    """``values``, where a word that is short for a section has become one, to set its keys."""
+    for key, field in schema.model_fields.items():
+        if field.discriminator and isinstance(values.get(key), str):
+            values[key] = _prepared(values[key], field)
+    return values
 
 
 def _apply(values: dict[str, Any], override: str) -> None:

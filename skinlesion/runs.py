@@ -79,8 +79,13 @@ class RunDir:
 
     @property
     def combiner(self) -> Path:
-        """An ensemble's method and fitted weights."""
+        """An ensemble's method, what it fitted on val, and how optimistic that is."""
         return self.path / "combiner.json"
+
+    @property
+    def diversity(self) -> Path:
+        """How an ensemble's members differ on val."""
+        return self.path / "diversity.json"
 
     def predictions(self, split: str) -> Path:
         """Predictions on ``split``."""

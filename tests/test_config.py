@@ -15,6 +15,7 @@ from skinlesion.config import (
     EvaluateConfig,
     FinetuneConfig,
     Focal,
+    Greedy,
     PreprocessConfig,
     SensitivityThreshold,
     TrainConfig,
@@ -154,6 +155,48 @@ def test_a_config_does_not_change(load):
 
 
 # --- a section without the name of its kind ---------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides"),
+    [
+        ("method: greedy", []),
+        ("method: {name: greedy}", []),
+        ("", ["method=greedy"]),
+        ("", ["method.name=greedy"]),
+        ("method: mean", ["method=greedy"]),
+        ("method: mean", ["method.name=greedy"]),
+        ("method: {name: mean}", ["method=greedy"]),
+    ],
+)
+def test_a_kind_of_section_may_be_named_by_a_word_alone(load, text, overrides):
+    assert load(text, *overrides, schema=EnsembleConfig).method == Greedy(name="greedy")
+
+
+@pytest.mark.parametrize("text", ["", "method: stacking", "method: {name: greedy, rounds: 2}"])
+def test_a_word_can_be_followed_by_a_key_of_its_section(load, text):
+    config = load(text, "method=greedy", "method.rounds=7", schema=EnsembleConfig)
+
+    assert config.method == Greedy(name="greedy", rounds=7)
+
+
+def test_the_word_stands_for_whatever_tells_the_kinds_apart(load):
+    assert load(MODEL, "loss=focal").loss == Focal(name="focal")
+    assert load("threshold: youden", schema=EvaluateConfig).threshold.rule == "youden"
+
+
+@pytest.mark.parametrize("text", ["method: gredy", "method: {name: gredy}"])
+def test_a_word_that_names_no_kind_is_refused_with_those_that_do(load, text):
+    problem = refused(load, text, schema=EnsembleConfig)
+
+    assert "method" in problem
+    assert "'greedy', 'best_subset'" in problem
+
+
+def test_a_key_of_another_kind_is_refused(load):
+    problem = refused(load, "method: mean", "method.rounds=3", schema=EnsembleConfig)
+
+    assert "method.mean.rounds: unknown key; another kind of method has it" in problem
 
 
 def test_one_key_of_the_default_loss_optimizer_or_threshold_can_be_set(load):

@@ -1,6 +1,7 @@
 """ensemble: finished runs of one question become one run, fitted on val, that evaluate reads."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from conftest import TEST, VAL
 
 from skinlesion.commands import ensemble, evaluate
 from skinlesion.config import EnsembleConfig, EvaluateConfig, load_config
+from skinlesion.ensemble import COMBINERS
 from skinlesion.errors import ConfigError, DataError, IntegrityError
 from skinlesion.progress import Reporter
 from skinlesion.provenance import learnt_from
@@ -19,12 +21,12 @@ from skinlesion.tables import Predictions
 def combine(tmp_path):
     """Combine runs into ``tmp_path/runs/NAME``; says what was skipped."""
 
-    def run(*members, method="mean", name="both", overwrite=False, said=None):
+    def run(*members, method="mean", name="both", overwrite=False, said=None, **options):
         paths = [getattr(member, "path", member) for member in members]
         reporter = Reporter(quiet=True)
         reporter.say = (said if said is not None else []).append
         return ensemble.run(
-            EnsembleConfig(members=paths or [tmp_path / "runs" / "*"], method=method),
+            EnsembleConfig(members=paths or [tmp_path / "runs" / "*"], method=method, **options),
             tmp_path / "runs" / name,
             overwrite=overwrite,
             reporter=reporter,
@@ -55,7 +57,7 @@ def test_the_mean_of_two_members_by_hand(make_run, combine):
     assert found == pytest.approx({i: (p + (p + 1) / 2) / 2 for i, (_, p) in TEST.items()})
 
 
-@pytest.mark.parametrize("method", ["mean", "weighted", "majority_vote", "rank_mean"])
+@pytest.mark.parametrize("method", COMBINERS)
 def test_rows_in_another_order_are_aligned(make_run, combine, method):
     a = make_run("a", val=shifted(VAL, 1), test=shifted(TEST, 0))
     b = make_run("b")
@@ -68,7 +70,7 @@ def test_rows_in_another_order_are_aligned(make_run, combine, method):
     assert list(y_prob(aligned)) == list(TEST)
 
 
-@pytest.mark.parametrize("method", ["mean", "weighted", "majority_vote", "rank_mean"])
+@pytest.mark.parametrize("method", COMBINERS)
 def test_what_is_fitted_does_not_depend_on_test(make_run, combine, method):
     a, b = make_run("a"), make_run("b", val=shifted(VAL, 1))
     other = make_run("c", val=shifted(VAL, 1), test={i: (1 - y, p) for i, (y, p) in TEST.items()})
@@ -78,6 +80,12 @@ def test_what_is_fitted_does_not_depend_on_test(make_run, combine, method):
     second = combine(flipped, other, method=method, name="f")
 
     assert first.params == second.params
+    assert first.run.combiner.read_text() == second.run.combiner.read_text()
+    on_val = [json.loads(made.run.diversity.read_text()) for made in (first, second)]
+    for measured in on_val:
+        for member in measured["members"]:
+            del member["path"]
+    assert on_val[0] == on_val[1]
 
 
 def test_fitted_weights_prefer_the_better_member(make_run, combine):
@@ -100,8 +108,64 @@ def test_the_folder_says_what_was_combined_and_how(make_run, combine):
     assert (record["target"], record["classes"]) == ("malignant", ["benign", "malignant"])
     assert run.is_finished()
     assert [m["seed"] for m in json.loads(run.members.read_text())["members"]] == [7, 0]
-    assert set(json.loads(run.combiner.read_text())) == {"method", "params"}
+    assert set(json.loads(run.combiner.read_text())) == {"method", "params", "optimism"}
     assert run.predicted_splits() == ["test", "val"]
+
+
+@pytest.mark.parametrize("method", COMBINERS)
+def test_optimism_is_written_and_printed_for_what_was_fitted_on_labels(make_run, combine, method):
+    make_run("a")
+    make_run("b", val=shifted(VAL, 1))
+
+    outcome = combine(method=method)
+
+    optimism = json.loads(outcome.run.combiner.read_text())["optimism"]
+    assert (optimism is not None) == COMBINERS[method].uses_labels
+    assert ("fitted on val" in outcome.to_text()) == COMBINERS[method].uses_labels
+    if optimism:
+        assert optimism["folds"] == 3  # as many as there are groups of a class
+        assert set(optimism["roc_auc"]) == set(optimism["log_loss"]) == {"apparent", "nested"}
+
+
+def test_what_each_member_adds_by_hand(make_run, combine):
+    # Of 9 pairs of a benign and a malignant image the first orders 8 and the second all.
+    make_run("a")
+    make_run("b", val={i: (y, 0.1 + 0.8 * y) for i, (y, _) in VAL.items()})
+
+    outcome = combine()
+
+    first, second = json.loads(outcome.run.diversity.read_text())["members"]
+    assert (first["roc_auc"], second["roc_auc"]) == pytest.approx((8 / 9, 1))
+    assert first["ensemble_roc_auc_without"] == second["roc_auc"]
+    assert second["ensemble_roc_auc_without"] == first["roc_auc"]
+    assert (first["threshold"], second["threshold"]) == (0.4, 0.9)
+    # At 0.4 the first has v2 wrong and the rest right, as the second has all.
+    assert outcome.on_val.pairs.disagreement[0, 1] == pytest.approx(1 / 6)
+
+
+def test_val_of_one_class_can_still_be_averaged(make_run, combine):
+    benign = {f"v{i}": (0, 0.2 * i) for i in range(4)}
+    make_run("a", val=benign)
+    make_run("b", val=shifted(benign, 1))
+
+    outcome = combine()
+
+    assert json.loads(outcome.run.diversity.read_text())["roc_auc"] is None
+    assert "undef." in outcome.to_text()
+
+
+@pytest.mark.parametrize("changed", [{"seed": 1}, {"folds": 3}])
+def test_fields_of_the_config_change_the_estimate_of_optimism(make_run, combine, changed):
+    rng = np.random.default_rng(0)
+    labels = {f"w{i}": i % 2 for i in range(40)}
+    for name in "ab":
+        make_run(name, val={i: (y, rng.random()) for i, y in labels.items()})
+
+    first = combine(method="weighted")
+    second = combine(method="weighted", name="other", **changed)
+
+    assert first.params == second.params
+    assert first.on_val.optimism != second.on_val.optimism
 
 
 def test_the_config_names_the_members_so_that_it_repeats_the_run(make_run, combine, tmp_path):
@@ -253,3 +317,50 @@ def test_overwrite_does_not_delete_what_is_no_run(make_run, combine, tmp_path):
         combine(tmp_path / "runs" / "a", tmp_path / "runs" / "b", overwrite=True)
 
     assert (photos / "holiday.jpg").exists()
+
+
+# --- the command line ---------------------------------------------------------------------------
+
+
+def test_json_for_machines_says_what_the_text_says(type_command, make_run):
+    make_run("a")
+    make_run("b", val=shifted(VAL, 1))
+    words = ["ensemble", "--members", "runs/*", "--set", "method=weighted"]
+
+    shown = type_command(*words, "--run", "runs/e", "--json")
+
+    found = json.loads(shown.out)
+    assert (found["run"], found["method"], found["splits"]) == (
+        "runs/e",
+        "weighted",
+        ["test", "val"],
+    )
+    assert [member["path"] for member in found["val"]["members"]] == ["runs/a", "runs/b"]
+    assert found["optimism"]["folds"] == 3
+    assert (
+        found["val"]["members"] == json.loads(Path("runs/e/diversity.json").read_text())["members"]
+    )
+
+
+def test_too_many_members_for_best_subset_are_a_usage_error(type_command, make_run):
+    for number in range(13):
+        make_run(f"run{number}")
+
+    shown = type_command("ensemble", "--members", "runs/*", "--set", "method=best_subset")
+
+    assert shown.code == 2
+    assert "at most 12 members" in shown.err
+    assert not Path("runs/ensemble").exists()
+
+
+@pytest.mark.parametrize("method", COMBINERS)
+def test_what_is_printed_for_many_members_fits_a_screen(type_command, make_run, method):
+    for number in range(10):
+        make_run(f"run{number}", val=shifted(VAL, number / 9))
+
+    shown = type_command("ensemble", "--members", "runs/*", "--set", f"method={method}")
+
+    assert shown.code == 0, shown.err
+    lines = shown.out.splitlines()
+    assert len(lines) <= 18
+    assert max(map(len, lines)) <= 120

@@ -306,11 +306,15 @@ def test_a_misspelt_score_gets_a_suggestion():
 def test_neither_scikit_learn_nor_tensorflow_is_imported():
     program = """
 import sys, numpy as np
+from skinlesion.config import EnsembleConfig
 from skinlesion.ensemble import COMBINERS
 from skinlesion.metrics import comparison, intervals, recalibration, thresholds
 probs, y_true = np.array([[0.2, 0.4], [0.9, 0.3]]), np.array([0, 1])
-for combiner in COMBINERS.values():
-    combiner.apply(combiner.fit(probs, y_true), probs)
+for name, combiner in COMBINERS.items():
+    options = EnsembleConfig(method=name).method.model_dump(exclude={"name"})
+    rng = np.random.default_rng(0)
+    params = combiner.fit(probs, y_true, group=np.arange(2), rng=rng, **options)
+    combiner.apply(params, probs)
 thresholds.youden(y_true, probs[:, 0])
 print({"sklearn", "tensorflow", "keras"} & {name.partition(".")[0] for name in sys.modules})
 """

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from skinlesion import provenance
 from skinlesion.config import EnsembleConfig, to_yaml
-from skinlesion.ensemble import COMBINERS
+from skinlesion.ensemble import COMBINERS, VOTE_THRESHOLD, diversity, estimate_optimism
+from skinlesion.ensemble.diversity import without_each
 from skinlesion.errors import ConfigError, DataError
 from skinlesion.folders import new_folder
+from skinlesion.metrics.scores import SCORES
+from skinlesion.metrics.thresholds import youden
 from skinlesion.progress import Reporter
+from skinlesion.report.members import MembersOnVal, optimism_to_json
 from skinlesion.runs import (
     FINISHED,
     RunDir,
@@ -31,24 +36,36 @@ class Outcome:
     Attributes:
         run: The ensemble's folder.
         members: Its members.
+        method: The combiner's name.
         params: What the combiner fitted, by name.
         splits: The splits it predicts.
+        on_val: What val says of members and ensemble.
     """
 
     run: RunDir
     members: list[RunDir]
-    params: dict[str, object]
+    method: str
+    params: dict[str, Any]
     splits: list[str]
+    on_val: MembersOnVal
 
     def to_text(self) -> str:
         """What the command prints."""
-        weights = self.params.get("weights")
-        lines = [f"{self.run.path}: {len(self.members)} members"]
-        for index, member in enumerate(self.members):
-            share = f"  weight {weights[index]:.3f}" if isinstance(weights, list) else ""
-            lines.append(f"  {member.path}{share}")
-        lines.append(f"predictions on {', '.join(self.splits)}")
-        return "\n".join(lines)
+        return (
+            f"{self.run.path}: {len(self.members)} members by {self.method}\n"
+            f"{self.on_val.to_text()}\n"
+            f"predictions on {', '.join(self.splits)}"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The same and the pairs of members, plain values."""
+        return {
+            "run": self.run.path.as_posix(),
+            "method": self.method,
+            "splits": self.splits,
+            "val": self.on_val.to_json(),
+            "optimism": optimism_to_json(self.on_val.optimism),
+        }
 
 
 def run(
@@ -77,8 +94,9 @@ def run(
     for split, aligned in tables.items():
         for member in members:
             provenance.refuse_leak(member, aligned[0].image_id.tolist(), split=split)
-    combiner = COMBINERS[config.method]
-    params = combiner.fit(_probabilities(tables[VAL]), tables[VAL][0].y_true)
+    combiner = COMBINERS[config.method.name]
+    params = _fit(config, _probabilities(tables[VAL]), tables[VAL][0])
+    on_val = _measure(config, params, members, tables[VAL])
     with new_folder(path, overwrite=overwrite) as folder:
         made = RunDir(folder)
         made.config.write_text(to_yaml(config), encoding="utf-8")
@@ -90,18 +108,79 @@ def run(
                 made.predictions(split)
             )
         write_json(made.members, {"members": [_describe(member) for member in members]})
-        write_json(made.combiner, {"method": config.method, "params": params})
+        optimism = optimism_to_json(on_val.optimism)
+        write_json(
+            made.combiner, {"method": config.method.name, "params": params, "optimism": optimism}
+        )
+        write_json(made.diversity, on_val.to_json())
         _record_split(made, tables)
         provenance.inherit(made, members)
         record = members[0].record()
         made.update_record(
             kind="ensemble",
             status=FINISHED,
-            method=config.method,
+            method=config.method.name,
             **{name: record[name] for name in ("target", "classes")},
             **environment(),
         )
-    return Outcome(RunDir(path), members, params, sorted(tables))
+    return Outcome(RunDir(path), members, config.method.name, params, sorted(tables), on_val)
+
+
+def _fit(config: EnsembleConfig, val_probs: np.ndarray, val: Predictions) -> dict[str, Any]:
+    """What the combiner fits on ``val_probs``, shape (n, m), rows as in ``val``."""
+    return COMBINERS[config.method.name].fit(
+        val_probs,
+        val.y_true,
+        group=val.group,
+        rng=np.random.default_rng(config.seed),
+        **config.method.model_dump(exclude={"name"}),
+    )
+
+
+def _measure(
+    config: EnsembleConfig, params: dict[str, Any], members: list[RunDir], tables: list[Predictions]
+) -> MembersOnVal:
+    """Members and ensemble on val, whose tables these are."""
+    combiner, val, probs = COMBINERS[config.method.name], tables[0], _probabilities(tables)
+    thresholds = np.array([_threshold(table) for table in tables])
+
+    def auc(y_prob: np.ndarray) -> float:
+        return SCORES["roc_auc"](val.y_true, y_prob, 0.5)
+
+    def combined(some: np.ndarray) -> np.ndarray:
+        return combiner.apply(_fit(config, some, val), some)
+
+    optimism = None
+    if combiner.uses_labels:
+        optimism = estimate_optimism(
+            combiner,
+            params,
+            probs,
+            val.y_true,
+            group=val.group,
+            folds=config.folds,
+            rng=np.random.default_rng(config.seed),
+            options=config.method.model_dump(exclude={"name"}),
+        )
+    return MembersOnVal(
+        names=[member.path.as_posix() for member in members],
+        weights=params.get("weights"),
+        images=len(val),
+        malignant=int(val.y_true.sum()),
+        auc=auc(combiner.apply(params, probs)),
+        auc_alone=np.array([auc(column) for column in probs.T]),
+        auc_without=np.array([auc(combined(some)) for some in without_each(probs)]),
+        thresholds=thresholds,
+        pairs=diversity(probs, val.y_true, thresholds=thresholds),
+        optimism=optimism,
+    )
+
+
+def _threshold(val: Predictions) -> float:
+    """Where a member calls malignant, to compare its errors: Youden, without both classes 0.5."""
+    if 0 < val.y_true.sum() < len(val):
+        return youden(val.y_true, val.y_prob)
+    return VOTE_THRESHOLD
 
 
 def _members(paths: tuple[Path, ...], reporter: Reporter) -> list[RunDir]:
