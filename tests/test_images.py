@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image, ImageOps
 
 from skinlesion.data import images
-from skinlesion.data.images import decode, decode_all
+from skinlesion.data.images import decode, raise_broken, stored_size
 from skinlesion.errors import DataError
 
 
@@ -185,29 +185,27 @@ def test_damaged_files_decode_or_are_data_errors(tmp_path, suffix, changes, leng
     assert decoded.shape == (16, 16, 3)
 
 
-@pytest.mark.parametrize("workers", [1, 3])
-def test_images_come_in_order_with_progress(tmp_path, workers):
-    paths = [
-        save(tmp_path / f"{value}.png", np.full((16, 16, 3), value, dtype=np.uint8))
-        for value in range(40)
-    ]
-    calls = []
+def test_the_stored_size_is_that_of_the_file_before_any_turn(tmp_path):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
 
-    decoded = list(
-        decode_all(paths, 16, workers=workers, progress=lambda *call: calls.append(call))
-    )
+    path = save(tmp_path / "a.jpg", smooth(30, 40), exif=exif)
 
-    assert [int(pixels[0, 0, 0]) for pixels in decoded] == list(range(40))
-    assert calls == [(done, 40) for done in range(1, 41)]
+    assert stored_size(path) == (40, 30)
+    (tmp_path / "text.jpg").write_text("no image")
+    with pytest.raises(DataError, match=r"text\.jpg is not a readable image"):
+        stored_size(tmp_path / "text.jpg")
 
 
-def test_all_broken_files_are_listed_at_once(tmp_path):
-    good = save(tmp_path / "good.png", noise(16, 16))
-    (tmp_path / "broken").mkdir()
-    paths = broken_files(tmp_path / "broken")
+def test_broken_images_become_one_error_that_names_all():
+    first, second = DataError("a is broken", expected="a whole file"), DataError("b is broken")
 
-    with pytest.raises(DataError) as caught:
-        list(decode_all([good, *paths, good], 16, workers=2))
+    raise_broken([], total=3)
+    with pytest.raises(DataError) as one:
+        raise_broken([first], total=3)
+    with pytest.raises(DataError) as both:
+        raise_broken([first, second], total=3)
 
-    assert f"{len(paths)} of {len(paths) + 2} images" in caught.value.what
-    assert all(str(path) in line for path, line in zip(paths, caught.value.which, strict=True))
+    assert one.value is first
+    assert "2 of 3 images" in both.value.what
+    assert both.value.which == ["a is broken", "b is broken"]

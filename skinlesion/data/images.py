@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import struct
 import zlib
-from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -76,11 +73,7 @@ def decode(path: Path, size: int) -> np.ndarray:
             image.load()
             square = _to_rgb(image)
     except BROKEN as error:
-        raise DataError(
-            f"{path} is not a readable image: {_reason(error)}",
-            expected=f"a whole {', '.join(FORMATS)} file",
-            fix="download it again, or remove it",
-        ) from error
+        raise _unreadable(path, error) from error
     if square.size != (size, size):
         square = square.resize((size, size), Image.Resampling.BILINEAR)
     if orientation in _UPRIGHT:
@@ -88,68 +81,38 @@ def decode(path: Path, size: int) -> np.ndarray:
     return np.asarray(square)
 
 
-def decode_all(
-    paths: Sequence[Path],
-    size: int,
-    *,
-    workers: int = 0,
-    progress: Callable[[int, int], None] | None = None,
-) -> Generator[np.ndarray, None, None]:
-    """Yield ``decode`` of each path, in order, with a bounded number in memory.
-
-    Threads, not processes: Pillow decodes and resizes without the interpreter lock, and threads
-    start at once (2,000 images of HAM10000 on 2 cores: 2.0 s, two processes 2.3 s, serial 3.4 s).
-
-    Args:
-        paths: The images.
-        size: As in ``decode``.
-        workers: Threads; 0: one a core.
-        progress: Called with (done, total) after each image.
+def stored_size(path: Path) -> tuple[int, int]:
+    """Width and height of the file's image in pixels, before any EXIF turn; from its header.
 
     Raises:
-        DataError: After the last image, if any was broken; it lists all of them.
+        DataError: As ``decode``.
     """
-    broken: list[DataError] = []
-    for done, result in enumerate(_results(paths, size, workers or os.cpu_count() or 1), 1):
-        if isinstance(result, DataError):
-            broken.append(result)
-        elif not broken:
-            yield result
-        if progress:
-            progress(done, len(paths))
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            return image.size
+    except BROKEN as error:
+        raise _unreadable(path, error) from error
+
+
+def raise_broken(broken: Sequence[DataError], *, total: int) -> None:
+    """Raise one DataError for all that ``decode`` raised over ``total`` images; none: return."""
     if len(broken) == 1:
         raise broken[0]
     if broken:
         raise DataError(
-            f"{len(broken)} of {len(paths)} images are not readable",
+            f"{len(broken)} of {total} images are not readable",
             expected=broken[0].expected,
             fix="download them again, or remove them",
             which=[error.what for error in broken],
         )
 
 
-def _results(paths: Sequence[Path], size: int, workers: int) -> Iterator[np.ndarray | DataError]:
-    if workers == 1:
-        yield from (_attempt(path, size) for path in paths)
-        return
-    waiting: deque[Future[np.ndarray | DataError]] = deque()
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
-    try:
-        for path in paths:
-            waiting.append(pool.submit(_attempt, path, size))
-            if len(waiting) >= 4 * workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _attempt(path: Path, size: int) -> np.ndarray | DataError:
-    try:
-        return decode(path, size)
-    except DataError as error:
-        return error
+def _unreadable(path: Path, error: BaseException) -> DataError:
+    return DataError(
+        f"{path} is not a readable image: {_reason(error)}",
+        expected=f"a whole {', '.join(FORMATS)} file",
+        fix="download it again, or remove it",
+    )
 
 
 def _refuse_size(path: Path, size: tuple[int, int]) -> None:
