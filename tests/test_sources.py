@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from source_fixtures import facts, table, touch
 
-from skinlesion.data.sources import READERS, detect, file_digests, read_source, read_sources
+from skinlesion.data.sources import READERS, detect, isic_id, read_source, read_sources
 from skinlesion.data.sources.records import name_images
 from skinlesion.errors import ConfigError, DataError
 
@@ -238,17 +238,29 @@ def test_an_image_id_in_two_sources_is_an_error(tmp_path):
     assert caught.value.which == ["x (one, two)"]
 
 
+def test_an_isic_id_may_be_in_two_sources(tmp_path):
+    one = touch(tmp_path / "one", "nevus/ISIC_0000001.jpg")
+    two = touch(tmp_path / "two", "nevus/ISIC_0000001.jpg")
+
+    assert len(read_sources([one, two])) == 2
+
+
 def test_no_source_is_a_config_error():
     with pytest.raises(ConfigError, match="no source"):
         read_sources([])
 
 
-def test_digests_are_equal_exactly_for_identical_files(tmp_path):
-    files = [tmp_path / name for name in "abcd"]
-    for file, content in zip(files, [b"same", b"same", b"else", b"other size"], strict=True):
-        file.write_bytes(content)
-
-    a, b, c, d = file_digests(files)
-
-    assert a == b != c
-    assert d == ""
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("ISIC_0012345", "ISIC_0012345"),
+        ("ISIC_0012345_downsampled", "ISIC_0012345"),
+        ("train/isic_0012345", "ISIC_0012345"),
+        ("ISIC_00123456", ""),
+        ("my_ISIC_0012345", ""),
+        ("ISIC_0012345_segmentation", ""),
+        ("a", ""),
+    ],
+)
+def test_isic_ids_are_known_in_file_names(name, known):
+    assert isic_id(name) == known

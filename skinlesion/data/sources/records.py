@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import os
 import re
 from collections import Counter
@@ -27,7 +26,7 @@ SPLIT_WORDS = {
 }
 # Masks that a challenge's archive holds beside the images.
 MASKS = ("_superpixels", "_segmentation")
-_ISIC_ID = re.compile(r"ISIC_\d{7}")
+_ISIC_ID = re.compile(r"(?:^|/)(ISIC_\d{7})(?:_downsampled)?$", re.IGNORECASE)
 _SPLIT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -133,10 +132,16 @@ def name_images(paths: Sequence[str]) -> list[str]:
     counts = Counter(stems)
     return [
         stem
-        if counts[stem] == 1 or _ISIC_ID.fullmatch(stem)
+        if counts[stem] == 1 or isic_id(stem)
         else PurePosixPath(path).with_suffix("").as_posix()
         for stem, path in zip(stems, paths, strict=True)
     ]
+
+
+def isic_id(image_id: str) -> str:
+    """The ISIC Archive's id in ``image_id``, also of a ``_downsampled`` copy; "" if it has none."""
+    match = _ISIC_ID.search(image_id)
+    return match[1].upper() if match else ""
 
 
 def split_name(word: str) -> str:
@@ -172,22 +177,3 @@ def has_columns(path: Path, names: Sequence[str]) -> bool:
     except (OSError, UnicodeDecodeError, csv.Error):
         return False
     return set(names) <= set(header)
-
-
-def file_digests(files: Sequence[Path]) -> list[str]:
-    """SHA-256 of each file whose size another file has too; "" for the others.
-
-    Two files are byte-identical exactly if they have the same digest other than "".
-
-    Raises:
-        DataError: If a file cannot be read.
-    """
-    try:
-        sizes = [file.stat().st_size for file in files]
-        counts = Counter(sizes)
-        return [
-            hashlib.sha256(file.read_bytes()).hexdigest() if counts[size] > 1 else ""
-            for file, size in zip(files, sizes, strict=True)
-        ]
-    except OSError as error:
-        raise DataError(f"{error.filename} cannot be read: {error.strerror}") from error
