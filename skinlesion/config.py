@@ -122,6 +122,9 @@ class PreprocessConfig(Section):
     diagnoses: tuple[Path, ...] = Field(
         (), description="CSV files with image_id,diagnosis that replace the sources' diagnoses"
     )
+    strict: bool = Field(
+        False, description="refuse images that would leak, instead of leaving them out"
+    )
     workers: int = Field(0, ge=0, description="threads that decode; 0: one a core")
 
     @model_validator(mode="after")
@@ -277,7 +280,17 @@ class FinetuneConfig(Recipe):
     dataset: Path | None = Field(None, description="null: the parent's")
     trainable: Trainable = "all"
     freeze_batch_norm: bool = Field(True, description="keep BatchNorm statistics and weights")
-    optimizer: Optimizer = AdamW(name="adamw", learning_rate=1e-4)
+    optimizer: Optimizer = AdamW(name="adamw", learning_rate=2e-4, weight_decay=1e-2)
+    augment: Augment = Augment(
+        rotate_degrees=180,
+        zoom=0.2,
+        shift=0.1,
+        brightness=0.15,
+        contrast=0.15,
+        saturation=0.15,
+        hue=0.02,
+    )
+    epochs: int = Field(12, ge=1)
 
 
 # --- ensemble, evaluate and compare -------------------------------------------------------

@@ -180,8 +180,15 @@ class Predictions:
         return cls(image_id, group, y_true, floats(path, score_column, table[score_column]))
 
 
-def read_columns(path: Path, *, required: Sequence[str]) -> dict[str, list[str]]:
+def read_columns(
+    path: Path, *, required: Sequence[str], may_be_empty: bool = False
+) -> dict[str, list[str]]:
     """The columns of a CSV with a header, by name, cells stripped of surrounding space.
+
+    Args:
+        path: The file.
+        required: Columns it must have.
+        may_be_empty: Whether a header alone will do.
 
     Raises:
         DataError: If the file is missing, is not UTF-8 CSV, is empty, has a ragged row or a
@@ -199,7 +206,7 @@ def read_columns(path: Path, *, required: Sequence[str]) -> dict[str, list[str]]
         raise DataError(f"{path} does not exist", expected="a CSV file") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} is not a readable CSV file: {error}") from error
-    if len(rows) < 2:
+    if len(rows) < (1 if may_be_empty else 2):
         raise DataError(f"{path} has no rows", expected=f"a header with {', '.join(required)}")
     header = [name.strip() for name in rows[0]]
     missing = [name for name in required if name not in header]

@@ -52,3 +52,10 @@ def test_a_copied_preset_is_the_preset_and_replaces_nothing(tmp_path):
     with pytest.raises(DataError, match="exists already"):
         init(PRESETS / NAMES[1], out)
     assert out.read_text() == (PRESETS / NAMES[0]).read_text()
+
+
+@pytest.mark.parametrize("name", ["preprocess", "finetune", "ensemble"])
+def test_a_command_without_a_config_does_what_its_preset_says(name):
+    schema = SCHEMAS[name]
+
+    assert load_config(PRESETS / f"{name}.yaml", schema) == load_config(None, schema)

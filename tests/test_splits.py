@@ -1,20 +1,14 @@
 """Laws of splitting: groups stay whole, nothing is lost, order of rows is irrelevant."""
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skinlesion.data.splits import (
-    connected_groups,
-    identical,
-    join_official,
-    leaking_copies,
     split_by_group,
     strata,
     undersample,
 )
-from skinlesion.errors import IntegrityError
 
 FRACTIONS = {"train": 0.7, "val": 0.15, "test": 0.15}
 tables = st.lists(st.tuples(st.integers(0, 30), st.sampled_from("ab")), min_size=1, max_size=80)
@@ -117,61 +111,3 @@ def test_undersampling_balances_its_splits_and_leaves_the_others(rows):
         before = [((place == name) & (label == value)).sum() for value in (0, 1)]
         after = [(keep & (place == name) & (label == value)).sum() for value in (0, 1)]
         assert after == [min(before)] * 2
-
-
-def test_groups_connected_by_way_of_others_become_one():
-    group = np.array(["c", "b", "b", "a", "d", "e"])
-    link = np.array(["1", "1", "2", "2", "", ""])
-
-    assert connected_groups(group, link).tolist() == ["a", "a", "a", "a", "d", "e"]
-
-
-@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9))), st.randoms())
-def test_connecting_does_not_depend_on_order(rows, random):
-    group = np.array([f"g{row[0]}" for row in rows], dtype=np.str_)
-    link = np.array([str(row[1] or "") for row in rows], dtype=np.str_)
-    order = np.array(random.sample(range(len(rows)), len(rows)), dtype=int)
-
-    joined = connected_groups(group, link)
-
-    assert (connected_groups(group[order], link[order]) == joined[order]).all()
-    assert all(len(set(joined[link == key])) == 1 for key in set(link) - {""})
-
-
-@pytest.mark.parametrize(
-    ("places", "dropped"),
-    [
-        (["train", "bench"], {0: 1}),
-        (["val", "test"], {0: 1}),
-        (["train", "val"], {0: 1}),
-        (["", "bench"], {0: 1}),
-        (["", "val"], {}),
-        (["", "train"], {}),
-        (["", ""], {}),
-        (["test", "bench"], {}),
-        (["train", "val", "bench"], {0: 2, 1: 2}),
-        (["train", "", "val"], {0: 2}),
-    ],
-)
-def test_copies_of_what_is_held_out_leave(places, dropped):
-    digest = np.array(["same"] * len(places))
-
-    assert leaking_copies(digest, np.array(places)) == dropped
-
-
-def test_files_without_a_digest_are_not_identical():
-    assert identical(np.array(["", "x", "", "y", "x"])) == [[1, 4]]
-
-
-def test_a_group_follows_its_official_split():
-    group = np.array(["a", "a", "b"])
-
-    assert join_official(group, np.array(["", "test", ""])).tolist() == ["test", "test", ""]
-
-
-def test_official_splits_that_divide_a_group_are_refused():
-    with pytest.raises(IntegrityError) as caught:
-        join_official(np.array(["a", "a", "b"]), np.array(["train", "test", "train"]))
-
-    assert caught.value.exit_code == 4
-    assert caught.value.which == ["a (train, test)"]

@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from skinlesion.config import PreprocessConfig
-from skinlesion.data.images import decode_all
-from skinlesion.data.planning import Counts, Plan, make_plan
+from skinlesion.data.evidence import write_evidence
+from skinlesion.data.planning import Candidates, Counts, Plan, gather, make_plan
+from skinlesion.data.protected import NAMES, load
+from skinlesion.data.shards import SHARD_IMAGES, Decoded, decode_shards, read_pixels
 from skinlesion.data.sources import Source, read_sources
 from skinlesion.data.store import INFO, is_dataset, write_dataset
 from skinlesion.errors import MAX_LISTED, DataError
@@ -98,18 +100,24 @@ def run(
     started = time.perf_counter()
     sources = read_sources(config.sources)
     _refuse_target(out, sources, overwrite=overwrite)
-    plan = make_plan(config, sources)
-    _refuse_full_disk(out, len(plan.manifest) * config.image_size**2 * 3)
+    candidates = gather(config, sources)
+    # Twice: the decoded shards, and the store made of them.
+    _refuse_full_disk(out, 2 * len(candidates.files) * config.image_size**2 * 3)
     try:
         with (
             new_folder(out, overwrite=overwrite) as folder,
-            contextlib.closing(
-                decode_all(plan.files, config.image_size, workers=config.workers, progress=progress)
-            ) as pixels,
+            _unfinished(out) as shards,
         ):
-            description = _description(config, sources, plan)
-            size = config.image_size
-            write_dataset(folder, plan.manifest, pixels, size=size, description=description)
+            decoded = decode_shards(
+                shards,
+                candidates.files,
+                config.image_size,
+                workers=config.workers,
+                shard_images=SHARD_IMAGES,
+                progress=progress,
+            )
+            plan = make_plan(config, candidates, decoded, [load(name) for name in NAMES])
+            _write(folder, shards, config, sources, candidates, decoded, plan)
     except OSError as error:
         raise DataError(
             f"{out} cannot be written: {error.strerror or error}",
@@ -118,15 +126,51 @@ def run(
         ) from error
     return Summary(
         path=out,
-        read=plan.read,
+        read=candidates.read,
         counts=plan.counts(),
-        excluded=plan.excluded,
+        excluded=candidates.excluded,
         dropped=plan.dropped,
         unbalanced=plan.unbalanced,
         unlabelled=sum(len(source.unlabelled) for source in sources),
         contradictory=sum(map(len, plan.contradictory)),
         seconds=time.perf_counter() - started,
     )
+
+
+@contextlib.contextmanager
+def _unfinished(out: Path) -> Iterator[Path]:
+    """Where images are decoded to: beside ``out``, kept only if the command is interrupted."""
+    folder = out.with_name(f".{out.name}.unfinished")
+    try:
+        yield folder
+    except Exception:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write(
+    folder: Path,
+    shards: Path,
+    config: PreprocessConfig,
+    sources: Sequence[Source],
+    candidates: Candidates,
+    decoded: Decoded,
+    plan: Plan,
+) -> None:
+    size = config.image_size
+    evidence = write_evidence(
+        folder,
+        metadata=plan.metadata,
+        signatures=decoded.signature[plan.rows],
+        copies=plan.copies,
+        dropped=plan.dropped,
+        dropped_pixels=read_pixels(shards, plan.dropped_rows, shard_images=SHARD_IMAGES),
+        size=size,
+    )
+    description = {**_description(config, sources, candidates, plan), "evidence_sha256": evidence}
+    pixels = read_pixels(shards, plan.rows, shard_images=SHARD_IMAGES)
+    write_dataset(folder, plan.manifest, pixels, size=size, description=description)
 
 
 def _refuse_target(out: Path, sources: Sequence[Source], *, overwrite: bool) -> None:
@@ -162,7 +206,9 @@ def _refuse_full_disk(out: Path, pixel_bytes: int) -> None:
         )
 
 
-def _description(config: PreprocessConfig, sources: Sequence[Source], plan: Plan) -> dict[str, Any]:
+def _description(
+    config: PreprocessConfig, sources: Sequence[Source], candidates: Candidates, plan: Plan
+) -> dict[str, Any]:
     """What ``dataset.json`` says besides the store's own facts; no time, no count of threads."""
     return {
         "settings": config.model_dump(mode="json", exclude={"workers"}),
@@ -176,10 +222,12 @@ def _description(config: PreprocessConfig, sources: Sequence[Source], plan: Plan
             }
             for source in sources
         ],
-        "read": plan.read,
+        "read": candidates.read,
         "counts": plan.counts(),
-        "excluded": plan.excluded,
+        "excluded": candidates.excluded,
         "dropped": plan.dropped,
+        "protected": list(NAMES),
+        "copies": len(plan.copies),
         "unbalanced": plan.unbalanced,
         "contradictory": plan.contradictory,
     }

@@ -1,13 +1,12 @@
-"""Which image goes to which split: whole groups, classes in proportion, no copy on both sides."""
+"""Which image goes to which split: whole groups, classes in proportion."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from skinlesion.errors import IntegrityError
 from skinlesion.tables import TRAIN, VAL
 
 
@@ -93,105 +92,6 @@ def undersample(
         for rows in classes:
             keep[rng.permutation(rows)[wanted:]] = False
     return keep
-
-
-def connected_groups(group: np.ndarray, link: np.ndarray) -> np.ndarray:
-    """Join the groups of images that share a link, also by way of others.
-
-    Args:
-        group: Shape (n,).
-        link: Shape (n,); "" links to nothing.
-
-    Returns:
-        The new group of each image, shape (n,): the first in sorting order of those joined.
-    """
-    parent = {name: name for name in group.tolist()}
-
-    def root(name: str) -> str:
-        while parent[name] != name:
-            parent[name] = parent[parent[name]]
-            name = parent[name]
-        return name
-
-    linked: dict[str, str] = {}
-    for name, key in zip(group.tolist(), link.tolist(), strict=True):
-        if key:
-            first, last = sorted((root(name), root(linked.setdefault(key, name))))
-            parent[last] = first
-    return np.array([root(name) for name in group.tolist()], dtype=np.str_)
-
-
-def identical(digest: np.ndarray) -> list[list[int]]:
-    """The rows of each digest that occurs more than once, by first row; "" is like no other."""
-    rows_of: dict[str, list[int]] = defaultdict(list)
-    for row, key in enumerate(digest.tolist()):
-        if key:
-            rows_of[key].append(row)
-    return [rows for rows in rows_of.values() if len(rows) > 1]
-
-
-def leaking_copies(digest: np.ndarray, split: np.ndarray) -> dict[int, int]:
-    """Images to drop because a byte-identical one is held out.
-
-    A copy of a test image leaves train, val and the images still to be split; a copy of a val
-    image leaves train. Test sets keep what they share with each other.
-
-    Args:
-        digest: Of the file, shape (n,); "" is like no other.
-        split: Official split, "" where it is still to be chosen; shape (n,).
-
-    Returns:
-        From each row to drop to the row of its copy that stays.
-    """
-    leaks: dict[int, int] = {}
-    for rows in identical(digest):
-        rank = {row: _rank(str(split[row])) for row in rows}
-        keeper = max(rows, key=lambda row: rank[row])
-        # What is still to be split may join val or train together with its copy.
-        leaks |= {
-            row: keeper
-            for row in rows
-            if rank[row] < rank[keeper] and (split[row] != "" or rank[keeper] == _rank("test"))
-        }
-    return leaks
-
-
-def is_held_out(split: np.ndarray) -> np.ndarray:
-    """Mask of the images of test sets, shape (n,): neither train, val nor still to be split."""
-    return ~np.isin(split, ["", TRAIN, VAL])
-
-
-def join_official(group: np.ndarray, split: np.ndarray) -> np.ndarray:
-    """Give images that are still to be split the official split of their group, if it has one.
-
-    Args:
-        group: Shape (n,).
-        split: Official split or ""; shape (n,).
-
-    Returns:
-        Splits, shape (n,); "" where the whole group is still to be split.
-
-    Raises:
-        IntegrityError: If the official splits divide a group.
-    """
-    official: dict[str, str] = {}
-    divided = []
-    for name, place in zip(group.tolist(), split.tolist(), strict=True):
-        if place and official.setdefault(name, place) != place:
-            divided.append(f"{name} ({official[name]}, {place})")
-    if divided:
-        raise IntegrityError(
-            f"the sources' own splits divide {len(set(divided))} groups",
-            expected="all images of one patient or lesion in one split",
-            fix="change the split of those images, or remove them",
-            which=sorted(set(divided)),
-        )
-    return np.array([official.get(name, "") for name in group.tolist()], dtype=np.str_)
-
-
-def _rank(split: str) -> int:
-    """How far from training a split is; "" is not held out at all."""
-    return {"": 0, TRAIN: 1, VAL: 2}.get(split, 3)
 
 
 def _fill(size: np.ndarray, share: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from skinlesion.runs import read_json, write_json
 from skinlesion.tables import Manifest
 
 MANIFEST, PIXELS, INFO = "manifest.csv", "pixels.npy", "dataset.json"
-VERSION = 1
+VERSION = 2
 _CHUNK = 1 << 22
 
 
