@@ -1,0 +1,194 @@
+"""Hair removal in the manner of DullRazor: find thin dark lines, interpolate across them.
+
+Lee, Ng, Gallagher, Coldman and McLean, Comput. Biol. Med. 1997. As there: a closing with line
+elements of several directions, a threshold, a length that a line must have, and interpolation
+from both sides. Different: the closing must fill a pixel in most directions, not in one, so that
+ragged lesions are no hair; only the red channel counts, where vessels and pigment network are
+faint; and a line is a straight or slightly bent run of candidates in surroundings that are not
+full of them, so that a network is kept. Light hair is not found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+
+# Lengths are in pixels of an image of SIDE pixels; chosen by eye on ISIC 2017.
+SIDE = 256  # larger images are searched at this size
+WIDTH = 9  # of the line elements: thicker lines are no hair
+ELEMENTS, UNFILLED = 8, 2  # directions of the closing, and how many of them may leave it dark
+CONTRAST, MEAN_CONTRAST = 7, 11  # grey levels of a candidate, and on average over a line
+LENGTH, FILLED = 25, 0.85  # of a run, and the share of candidates in it
+DIRECTIONS, BENDS = 16, (-2.5, 0.0, 2.5)  # of the runs, and how far their middle bulges
+SURROUNDINGS, CROWDED = 19, 0.45  # side of a square, and the share of candidates that is texture
+EDGE = 4  # a line within this distance of the image's edge is its frame
+REACH = 16  # how far the interpolation looks for skin
+
+Offsets = np.ndarray  # steps (down, right), shape (n, 2)
+
+
+def remove_hair(pixels: np.ndarray) -> np.ndarray:
+    """Paint skin over dark hair; every pixel outside ``hair_mask`` stays as it is.
+
+    A pixel becomes a mean over ``ELEMENTS`` directions of the linear interpolation between the
+    nearest skin on both sides; narrow crossings weigh most. About 55 ms at 256 pixels, and not
+    much more for larger images, which are searched and painted at 256 pixels and get the paint
+    scaled up.
+
+    Args:
+        pixels: RGB, shape (height, width, 3), uint8; not changed.
+
+    Returns:
+        The same shape, uint8; ``pixels`` itself where there is no hair.
+    """
+    small = _shrink(pixels)
+    mask = _find(small)
+    if not mask.any():
+        return pixels
+    paint = _interpolate(small, mask)
+    height, width = pixels.shape[:2]
+    paint = np.asarray(Image.fromarray(paint).resize((width, height), Image.Resampling.BILINEAR))
+    return np.where(_enlarge(mask, pixels.shape)[..., None], paint, pixels)
+
+
+def hair_mask(pixels: np.ndarray) -> np.ndarray:
+    """Where ``remove_hair`` paints: bool, shape (height, width).
+
+    Args:
+        pixels: RGB, shape (height, width, 3), uint8.
+    """
+    return _enlarge(_find(_shrink(pixels)), pixels.shape)
+
+
+def _shrink(pixels: np.ndarray) -> np.ndarray:
+    height, width = pixels.shape[:2]
+    scale = SIDE / max(height, width)
+    if scale >= 1:
+        return pixels
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))
+
+
+def _enlarge(mask: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    if mask.shape == shape[:2]:
+        return mask
+    size = (shape[1], shape[0])
+    return np.asarray(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST))
+
+
+def _find(pixels: np.ndarray) -> np.ndarray:
+    """Hair and the pixels beside it, which have half its colour."""
+    scale = max(0.5, max(pixels.shape[:2]) / SIDE)
+    depth = _valley_depth(pixels[..., 0], max(3, round(WIDTH * scale)))
+    candidates = depth >= CONTRAST
+    around = ndimage.uniform_filter(candidates.astype(np.float32), round(SURROUNDINGS * scale))
+    lines = candidates & _on_a_run(candidates, scale) & (around < CROWDED)
+    labels, count = ndimage.label(lines, np.ones((3, 3)))
+    hair = np.zeros(count + 1, dtype=bool)
+    if count:
+        hair[1:] = _are_hair(labels, depth, count, scale)
+    return ndimage.binary_dilation(hair[labels])
+
+
+def _are_hair(labels: np.ndarray, depth: np.ndarray, count: int, scale: float) -> np.ndarray:
+    """Which of the connected lines are long, dark enough and not the image's frame."""
+    numbers = np.arange(1, count + 1)
+    extent = np.array(
+        [np.hypot(y.stop - y.start, x.stop - x.start) for y, x in ndimage.find_objects(labels)]
+    )
+    edge = np.ones(labels.shape)
+    edge[EDGE:-EDGE, EDGE:-EDGE] = 0
+    dark = ndimage.mean(depth, labels, numbers) >= MEAN_CONTRAST
+    return dark & (extent >= LENGTH * scale) & (ndimage.mean(edge, labels, numbers) < 0.5)
+
+
+def _valley_depth(channel: np.ndarray, length: int) -> np.ndarray:
+    """By how much closing fills each pixel in all but ``UNFILLED`` directions, uint8."""
+    closed = []
+    for direction in range(ELEMENTS):
+        line = _arc(length, np.pi * direction / ELEMENTS)
+        closed.append(_over(np.minimum, _over(np.maximum, channel, line), -line))
+    return np.sort(closed, axis=0)[UNFILLED] - channel
+
+
+def _on_a_run(candidates: np.ndarray, scale: float) -> np.ndarray:
+    """Whether a pixel is on a run, straight or bent, that is nearly all candidates."""
+    ones = candidates.astype(np.uint8)
+    found = np.zeros_like(ones)
+    for direction in range(DIRECTIONS):
+        for bend in BENDS:
+            run = _arc(round(LENGTH * scale), np.pi * direction / DIRECTIONS, bend=bend * scale)
+            middles = (_over(np.add, ones, run) >= FILLED * len(run)).astype(np.uint8)
+            np.maximum(found, _over(np.maximum, middles, -run), out=found)
+    return found.astype(bool)
+
+
+def _arc(length: int, angle: float, *, bend: float = 0.0) -> Offsets:
+    """The pixels of a line through the origin, its ends ``bend`` to the side of its middle."""
+    along = np.arange(length) - (length - 1) / 2
+    aside = bend * (2 * along / length) ** 2
+    aside -= aside.mean()
+    down = along * np.sin(angle) + aside * np.cos(angle)
+    right = along * np.cos(angle) - aside * np.sin(angle)
+    return np.unique(np.round(np.stack([down, right], axis=1)).astype(int), axis=0)
+
+
+def _over(operation: Callable[..., np.ndarray], values: np.ndarray, steps: Offsets) -> np.ndarray:
+    """``operation`` over the neighbours at ``steps``; the edge goes on outside the image."""
+    margin = int(np.abs(steps).max())
+    height, width = values.shape
+    padded = np.pad(values, margin, mode="edge")
+    views = [
+        padded[margin + down : margin + down + height, margin + right : margin + right + width]
+        for down, right in steps
+    ]
+    total = views[0].copy()
+    for view in views[1:]:
+        operation(total, view, out=total)
+    return total
+
+
+def _interpolate(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """``pixels`` with those of ``mask`` interpolated; those without skin in reach stay."""
+    places = np.argwhere(mask)
+    total, weights = np.zeros((len(places), 3)), np.zeros((len(places), 1))
+    for direction in range(ELEMENTS):
+        angle = np.pi * direction / ELEMENTS
+        step = np.array([np.sin(angle), np.cos(angle)])
+        (near, colour), (far, other) = (_skin(pixels, mask, places, s) for s in (step, -step))
+        # The nearer side counts more: near + far is the width of the crossing.
+        closeness = 1 / near + 1 / far
+        between = (colour / near + other / far) / np.maximum(closeness, 1e-9)
+        width = np.minimum(near + far, 4 * np.minimum(near, far))
+        weight = np.where(np.isfinite(width), width, np.inf) ** -3.0
+        total += weight * between
+        weights += weight
+    known = weights[:, 0] > 0
+    painted = pixels.copy()
+    rows, columns = places[known].T
+    painted[rows, columns] = np.round(total[known] / weights[known]).astype(np.uint8)
+    return painted
+
+
+def _skin(
+    pixels: np.ndarray, mask: np.ndarray, places: np.ndarray, step: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """From each place the distance to the first unmasked pixel, and its colour.
+
+    Returns:
+        Steps, shape (n, 1), infinite where there is none within ``REACH``, and RGB, shape (n, 3).
+    """
+    distance, colour = np.full((len(places), 1), np.inf), np.zeros((len(places), 3))
+    looking = np.arange(len(places))
+    for steps in range(1, REACH + 1):
+        at = places[looking] + np.round(steps * step).astype(int)
+        inside = ((at >= 0) & (at < mask.shape)).all(axis=1)
+        looking, at = looking[inside], at[inside]
+        skin = ~mask[at[:, 0], at[:, 1]]
+        distance[looking[skin]] = steps
+        colour[looking[skin]] = pixels[at[skin, 0], at[skin, 1]]
+        looking = looking[~skin]
+    return distance, colour
