@@ -211,8 +211,11 @@ def _square(
     if fit == "letterbox":
         longer = max(width, height)
         target = (max(1, round(size * width / longer)), max(1, round(size * height / longer)))
-    if target != picture.size or box != (0, 0, *picture.size):
-        picture = picture.resize(target, Image.Resampling.BILINEAR, box=box)
+    # Not resize(box=...), which mixes in what is just outside: a dark rim would shine through.
+    if box != (0, 0, *picture.size):
+        picture = picture.crop(box)
+    if picture.size != target:
+        picture = picture.resize(target, Image.Resampling.BILINEAR)
     if orientation in _UPRIGHT:
         picture = picture.transpose(_UPRIGHT[orientation])
     pixels = np.asarray(picture)

@@ -15,7 +15,7 @@ DARK, DARK_SHARE, DIM_SHARE = 75, 0.45, 0.75
 PATCH = 3  # pixels a side of the corners' patches: some images have a bright line around them
 FADING = 4  # pixels over which a rim may fade into the skin
 MIN_RIM = 0.001  # of the image: less is not worth the loss of its skin
-MAX_INSIDE = 0.5  # of a rim inside the bright area's hull: more is a lesion
+MAX_INSIDE = 0.3  # of a rim inside the bright area's hull: more is a lesion
 MIN_KEPT = 0.4  # of the sides: an image that is darker than that is left alone
 
 

@@ -4,8 +4,9 @@ Lee, Ng, Gallagher, Coldman and McLean, Comput. Biol. Med. 1997. As there: a clo
 elements of several directions, a threshold, a length that a line must have, and interpolation
 from both sides. Different: the closing must fill a pixel in most directions, not in one, so that
 ragged lesions are no hair; only the red channel counts, where vessels and pigment network are
-faint; and a line is a straight or slightly bent run of candidates in surroundings that are not
-full of them, so that a network is kept. Light hair is not found.
+faint; and a line is a straight or slightly bent run of candidates, in surroundings where few
+candidates are off such runs: crossing hairs are, the meshes of a pigment network are not. Light
+hair is not found; a ruler's line is taken for hair.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ ELEMENTS, UNFILLED = 8, 2  # directions of the closing, and how many of them may
 CONTRAST, MEAN_CONTRAST = 7, 11  # grey levels of a candidate, and on average over a line
 LENGTH, FILLED = 25, 0.85  # of a run, and the share of candidates in it
 DIRECTIONS, BENDS = 16, (-2.5, 0.0, 2.5)  # of the runs, and how far their middle bulges
-SURROUNDINGS, CROWDED = 19, 0.45  # side of a square, and the share of candidates that is texture
+SURROUNDINGS, TEXTURE = 19, 0.12  # side of a square, and the share of candidates off the runs
 EDGE = 4  # a line within this distance of the image's edge is its frame
 REACH = 16  # how far the interpolation looks for skin
 
@@ -84,8 +85,9 @@ def _find(pixels: np.ndarray) -> np.ndarray:
     scale = max(0.5, max(pixels.shape[:2]) / SIDE)
     depth = _valley_depth(pixels[..., 0], max(3, round(WIDTH * scale)))
     candidates = depth >= CONTRAST
-    around = ndimage.uniform_filter(candidates.astype(np.float32), round(SURROUNDINGS * scale))
-    lines = candidates & _on_a_run(candidates, scale) & (around < CROWDED)
+    lines = candidates & _on_a_run(candidates, scale)
+    stray = (candidates & ~lines).astype(np.float32)
+    lines &= ndimage.uniform_filter(stray, round(SURROUNDINGS * scale)) < TEXTURE
     labels, count = ndimage.label(lines, np.ones((3, 3)))
     hair = np.zeros(count + 1, dtype=bool)
     if count:
