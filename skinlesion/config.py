@@ -42,6 +42,7 @@ BackboneName = Literal[
     "efficientnet_lite1",
     "efficientnet_lite2",
 ]
+Fit = Literal["squash", "letterbox", "center_crop"]
 Target = Literal["malignant", "melanoma"]
 Criterion = Literal["roc_auc", "log_loss", "brier"]
 Monitor = Literal["val_auc", "val_average_precision", "val_balanced_accuracy", "val_loss"]
@@ -100,12 +101,27 @@ def _prepared(value: Any, field: FieldInfo) -> Any:
 # --- preprocess ---------------------------------------------------------------------------
 
 
+class Cleaning(Section):
+    """Changes of the stored images; a model's later images get the same."""
+
+    border_crop: bool = Field(False, description="crop the dark rim of a round view")
+    hair_removal: bool = Field(False, description="paint skin over dark hair")
+    color_constancy: Literal["none", "shades_of_gray"] = Field(
+        "none", description="shades_of_gray: make the light neutral"
+    )
+    minkowski_p: float = Field(
+        6.0, ge=1, le=100, description="of shades_of_gray; 1: grey world, large: white patch"
+    )
+
+
 class PreprocessConfig(Section):
     """From folders of images to ``dataset/``."""
 
     sources: tuple[Path, ...] = Field((), description="folders or CSV files; --source adds to it")
     seed: int = Field(0, ge=0, description="of the split and of undersampling")
     image_size: int = Field(256, ge=32, le=1024, description="pixels a side of the stored images")
+    fit: Fit = Field("squash", description="how an image becomes square; letterbox pads with black")
+    cleaning: Cleaning = Cleaning()
     val_fraction: Fraction = Field(
         0.15, description="of the images without an official split; of train where it has no val"
     )

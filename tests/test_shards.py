@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from skinlesion.config import Cleaning
 from skinlesion.data import shards
 from skinlesion.data.duplicates import SIGNATURE_SHAPE, signature
 from skinlesion.data.images import decode
@@ -56,7 +57,9 @@ def test_broken_off_and_taken_up_it_decodes_the_rest_and_leaves_the_same_bytes(
     with pytest.raises(KeyboardInterrupt):
         decode_shards(broken, files, 32, shard_images=3, workers=workers, progress=break_off)
     monkeypatch.setattr(
-        shards, "decode", lambda path, *given, **options: opened.append(path) or real(path, *given)
+        shards,
+        "decode",
+        lambda path, *given, **options: opened.append(path) or real(path, *given, **options),
     )
     calls = []
 
@@ -70,7 +73,7 @@ def test_broken_off_and_taken_up_it_decodes_the_rest_and_leaves_the_same_bytes(
     assert content(broken) == content(whole)
 
 
-@pytest.mark.parametrize("change", ["size", "file", "order"])
+@pytest.mark.parametrize("change", ["size", "fit", "cleaning", "file", "order"])
 def test_shards_of_another_job_are_not_taken(files, tmp_path, change):
     folder = tmp_path / "s"
     decode_shards(folder, files, 32, shard_images=4)
@@ -81,10 +84,15 @@ def test_shards_of_another_job_are_not_taken(files, tmp_path, change):
     if change == "order":
         files = files[::-1]
 
-    decode_shards(folder, files, size, shard_images=4)
+    settings = {
+        "fit": "letterbox" if change == "fit" else "squash",
+        "cleaning": Cleaning(color_constancy="shades_of_gray") if change == "cleaning" else None,
+    }
+
+    decode_shards(folder, files, size, **settings, shard_images=4)
 
     first = next(read_pixels(folder, np.array([0]), shard_images=4))
-    assert (first == decode(files[0], size)).all()
+    assert (first == decode(files[0], size, **settings)).all()
 
 
 def test_all_broken_files_are_listed_at_once_and_a_missing_one_is_named(files, tmp_path):

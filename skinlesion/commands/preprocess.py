@@ -112,6 +112,8 @@ def run(
                 shards,
                 candidates.files,
                 config.image_size,
+                fit=config.fit,
+                cleaning=config.cleaning,
                 workers=config.workers,
                 shard_images=SHARD_IMAGES,
                 progress=progress,

@@ -1,4 +1,4 @@
-"""From an image file to square RGB pixels, refusing what is broken or unsafe."""
+"""From an image file to square RGB pixels, cleaned if wanted, refusing what is broken or unsafe."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image
 
+from skinlesion.config import Cleaning, Fit
+from skinlesion.data.cleaning import bright_box, retouch
 from skinlesion.errors import DataError
 
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF")
@@ -44,8 +46,10 @@ _UPRIGHT = {
 }
 
 
-def decode(path: Path, size: int) -> np.ndarray:
-    """The image as ``size`` x ``size`` RGB pixels; the aspect ratio is not kept.
+def decode(
+    path: Path, size: int, *, fit: Fit = "squash", cleaning: Cleaning | None = None
+) -> np.ndarray:
+    """The image as ``size`` x ``size`` RGB pixels.
 
     The format is known by content, not by suffix. The EXIF orientation is applied, transparency
     becomes black (as beyond a dermatoscope's rim), 16 bits become 8 by scaling, and of several
@@ -57,6 +61,8 @@ def decode(path: Path, size: int) -> np.ndarray:
     Args:
         path: JPEG, PNG, BMP or TIFF.
         size: Pixels a side.
+        fit: As in ``to_square``.
+        cleaning: As in ``to_square``.
 
     Returns:
         Pixels, shape (size, size, 3), uint8.
@@ -69,16 +75,35 @@ def decode(path: Path, size: int) -> np.ndarray:
         with Image.open(path, formats=FORMATS) as image:
             _refuse_size(path, image.size)
             orientation = _orientation(image)
-            image.draft(None, (2 * size, 2 * size))
+            image.draft(None, _enough(image.size, size, fit, cleaning))
             image.load()
-            square = _to_rgb(image)
+            picture = _to_rgb(image)
     except BROKEN as error:
         raise _unreadable(path, error) from error
-    if square.size != (size, size):
-        square = square.resize((size, size), Image.Resampling.BILINEAR)
-    if orientation in _UPRIGHT:
-        square = square.transpose(_UPRIGHT[orientation])
-    return np.asarray(square)
+    return _square(picture, size, fit, cleaning, orientation)
+
+
+def to_square(
+    pixels: np.ndarray, size: int, *, fit: Fit = "squash", cleaning: Cleaning | None = None
+) -> np.ndarray:
+    """What ``decode`` makes of an image that is in memory already.
+
+    A dark rim is cropped from the full resolution, so that nothing is scaled up that need not be.
+    Hair and colour are cleaned after resizing, where both cost the same for every camera (12
+    megapixels of colour alone would take 100 times as long as 256 x 256) and where the lengths
+    that tell hair are known; and before letterbox pads, so that padding stays black.
+
+    Args:
+        pixels: RGB, shape (height, width, 3), uint8, upright.
+        size: Pixels a side.
+        fit: ``squash`` does not keep the aspect ratio, ``letterbox`` pads the shorter side with
+            black, ``center_crop`` takes the largest central square.
+        cleaning: What is to be cleaned; None: nothing.
+
+    Returns:
+        Pixels, shape (size, size, 3), uint8.
+    """
+    return _square(Image.fromarray(pixels), size, fit, cleaning, orientation=1)
 
 
 def stored_size(path: Path) -> tuple[int, int]:
@@ -113,6 +138,67 @@ def _unreadable(path: Path, error: BaseException) -> DataError:
         expected=f"a whole {', '.join(FORMATS)} file",
         fix="download it again, or remove it",
     )
+
+
+def _enough(
+    shape: tuple[int, int], size: int, fit: Fit, cleaning: Cleaning | None
+) -> tuple[int, int]:
+    """Width and height from which resizing to ``size`` looks like from the full image's."""
+    # Twice the size; and as much again where a crop of the rim may leave half of each side.
+    wanted = (4 if cleaning and cleaning.border_crop else 2) * size
+    if fit != "letterbox":
+        return (wanted, wanted)
+    # Only the longer side becomes as long as that.
+    width, height = shape
+    longer = max(shape)
+    return (max(1, wanted * width // longer), max(1, wanted * height // longer))
+
+
+def _square(
+    picture: Image.Image, size: int, fit: Fit, cleaning: Cleaning | None, orientation: int
+) -> np.ndarray:
+    """Crop, resize, turn upright, clean, pad: each where the fewest pixels have to be moved."""
+    box = _box(picture, fit, cleaning)
+    width, height = box[2] - box[0], box[3] - box[1]
+    target = (size, size)
+    if fit == "letterbox":
+        longer = max(width, height)
+        target = (max(1, round(size * width / longer)), max(1, round(size * height / longer)))
+    # Not resize(box=...), which mixes in what is just outside: a dark rim would shine through.
+    if box != (0, 0, *picture.size):
+        picture = picture.crop(box)
+    if picture.size != target:
+        picture = picture.resize(target, Image.Resampling.BILINEAR)
+    if orientation in _UPRIGHT:
+        picture = picture.transpose(_UPRIGHT[orientation])
+    pixels = np.asarray(picture)
+    if cleaning:
+        pixels = retouch(pixels, cleaning)
+    return _pad(pixels, size)
+
+
+def _box(picture: Image.Image, fit: Fit, cleaning: Cleaning | None) -> tuple[int, int, int, int]:
+    """The part of ``picture`` that is kept: left, top, right, bottom."""
+    if cleaning and cleaning.border_crop:
+        bright = bright_box(picture, proportions=1.0 if fit == "center_crop" else None)
+        if bright is not None:
+            return bright
+    if fit != "center_crop":
+        return (0, 0, *picture.size)
+    side = min(picture.size)
+    left, top = (picture.width - side) // 2, (picture.height - side) // 2
+    return (left, top, left + side, top + side)
+
+
+def _pad(pixels: np.ndarray, size: int) -> np.ndarray:
+    """``pixels`` in the middle of a black square; those of a square themselves."""
+    height, width = pixels.shape[:2]
+    if (height, width) == (size, size):
+        return pixels
+    square = np.zeros((size, size, 3), dtype=np.uint8)
+    top, left = (size - height) // 2, (size - width) // 2
+    square[top : top + height, left : left + width] = pixels
+    return square
 
 
 def _refuse_size(path: Path, size: tuple[int, int]) -> None:

@@ -7,13 +7,14 @@ import hashlib
 import itertools
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from skinlesion.config import Cleaning, Fit
 from skinlesion.data.duplicates import SIGNATURE_SHAPE, signature
 from skinlesion.data.images import decode, raise_broken, stored_size
 from skinlesion.data.parallel import ordered_map
@@ -46,7 +47,8 @@ def decode_shards(
     files: Sequence[Path],
     size: int,
     *,
-    options: Mapping[str, Any] | None = None,
+    fit: Fit = "squash",
+    cleaning: Cleaning | None = None,
     workers: int = 0,
     shard_images: int,
     progress: Callable[[int, int], None] | None = None,
@@ -60,7 +62,8 @@ def decode_shards(
         folder: Made as needed. Shards of another job, or of files that have changed since, go.
         files: Images, in the order of rows.
         size: Pixels a side.
-        options: More arguments of ``images.decode``; values that JSON can hold.
+        fit: As ``images.decode``.
+        cleaning: As ``images.decode``.
         workers: Threads; 0: one a core.
         shard_images: Images a shard.
         progress: Called with (images decoded, images in all).
@@ -68,8 +71,8 @@ def decode_shards(
     Raises:
         DataError: After the last image, if any was broken; it lists all of them.
     """
-    options = dict(options or {})
-    _begin(folder, _key(files, size, options, shard_images))
+    cleaned = cleaning.model_dump(mode="json") if cleaning else {}
+    _begin(folder, _key(files, [size, fit, cleaned, shard_images]))
     starts = range(0, len(files), shard_images)
     lacking = [start for start in starts if not _shard(folder, start).exists()]
     done = len(files) - sum(min(shard_images, len(files) - start) for start in lacking)
@@ -80,7 +83,7 @@ def decode_shards(
 
     def attempt(file: Path) -> _Image | DataError:
         try:
-            return _decode(file, size, options)
+            return _decode(file, size, fit, cleaning)
         except DataError as error:
             return error
 
@@ -128,8 +131,8 @@ class _Image:
     signature: np.ndarray
 
 
-def _decode(file: Path, size: int, options: Mapping[str, Any]) -> _Image:
-    pixels = decode(file, size, **options)
+def _decode(file: Path, size: int, fit: Fit, cleaning: Cleaning | None) -> _Image:
+    pixels = decode(file, size, fit=fit, cleaning=cleaning)
     try:
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
         width, height = stored_size(file)
@@ -142,7 +145,7 @@ def _shard(folder: Path, start: int) -> Path:
     return folder / f"{start:08d}.npz"
 
 
-def _key(files: Sequence[Path], size: int, options: Mapping[str, Any], shard_images: int) -> str:
+def _key(files: Sequence[Path], settings: list[Any]) -> str:
     """Names the job: its settings, and the files as they are now."""
     try:
         facts = [
@@ -151,8 +154,7 @@ def _key(files: Sequence[Path], size: int, options: Mapping[str, Any], shard_ima
         ]
     except OSError as error:
         raise DataError(f"{error.filename} cannot be read: {error.strerror}") from error
-    settings = [size, dict(options), shard_images, SIGNATURE_SHAPE]
-    content = json.dumps([settings, facts]).encode()
+    content = json.dumps([settings, SIGNATURE_SHAPE, facts]).encode()
     return json.dumps({"job": hashlib.sha256(content).hexdigest()}) + "\n"
 
 

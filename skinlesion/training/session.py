@@ -17,6 +17,7 @@ from skinlesion.config import ModelConfig, Recipe, Trainable, WeightedCrossentro
 from skinlesion.data.augment import Ranges
 from skinlesion.data.pipeline import FeatureBatches, ImageBatches
 from skinlesion.data.sampling import Images
+from skinlesion.data.store import Dataset
 from skinlesion.errors import DataError
 from skinlesion.folders import atomic_path
 from skinlesion.losses import balanced_class_weight, make_loss
@@ -78,7 +79,7 @@ def train_model(
             on_epoch=log.write,
         )
     write_history(run, history)  # a run killed after its last epoch may not have come to it
-    write_model(model, run, config=config)
+    write_model(model, run, config=config, dataset=examples.dataset)
     write_predictions(model, run, examples, image_size=config.image_size, reporter=reporter)
     best = history[best_epoch(history, recipe.monitor)]
     run.finish(seconds=round(time.perf_counter() - started, 1), epochs=len(history), best=best)
@@ -192,8 +193,13 @@ def _loss(recipe: Recipe, labels: np.ndarray) -> keras.losses.Loss:
     return make_loss(recipe.loss.name, **options)
 
 
-def write_model(model: keras.Model, run: RunDir, *, config: ModelConfig) -> None:
-    """Write the weights and what is needed to build a model around them."""
+def write_model(
+    model: keras.Model, run: RunDir, *, config: ModelConfig, dataset: Dataset
+) -> None:
+    """Write the weights, what is needed to build a model around them, and how its images are made.
+
+    Later images are to be fitted into a square and cleaned as those of ``dataset`` were.
+    """
     with atomic_path(run.weights) as temporary:
         # A compiled model would add its optimiser, twice the size of the weights.
         keras.Model(model.inputs, model.outputs).save_weights(temporary)
@@ -201,6 +207,7 @@ def write_model(model: keras.Model, run: RunDir, *, config: ModelConfig) -> None
         "schema": MODEL_SCHEMA,
         **config.model_dump(mode="json", exclude={"weights"}),
         "parameters": models.count_parameters(model),
+        "preprocessing": {name: dataset.info["settings"][name] for name in ("fit", "cleaning")},
     }
     write_json(run.model, record)
 

@@ -256,7 +256,11 @@ def _details_of(images: _Set, positions: np.ndarray) -> np.ndarray:
 def _correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Of images with the details (n, s, s), the best when one is moved by at most one pixel."""
     side = a.shape[1]
-    moves = [(slice(0, side - 1), slice(1, side)), (slice(None),) * 2, (slice(1, side), slice(0, side - 1))]
+    moves = [
+        (slice(0, side - 1), slice(1, side)),
+        (slice(None),) * 2,
+        (slice(1, side), slice(0, side - 1)),
+    ]
     best = np.full(len(a), -1, np.float32)
     for rows, other_rows in moves:
         for columns, other_columns in moves:

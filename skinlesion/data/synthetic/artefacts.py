@@ -24,19 +24,20 @@ def add_artefacts(
     """
     present = {name: bool(rng.random() < rate) for name, rate in RATES.items()}
     if present["hair"]:
-        photo = _paint(photo, _hair(len(photo), rng), rng.uniform(0.03, 0.22) * BROWN)
+        photo = paint(photo, draw_hair(len(photo), rng), rng.uniform(0.03, 0.22) * BROWN)
     if present["ruler"]:
-        photo = _paint(photo, _ruler(len(photo), rng), np.full(3, rng.uniform(0.05, 0.2)))
+        photo = paint(photo, _ruler(len(photo), rng), np.full(3, rng.uniform(0.05, 0.2)))
     if present["dark_corner"]:
-        photo = photo * _dark_corner(len(photo), rng)[..., None]
+        photo = photo * draw_dark_corner(len(photo), rng)[..., None]
     return photo, present
 
 
-def _paint(photo: np.ndarray, cover: np.ndarray, colour: np.ndarray) -> np.ndarray:
+def paint(photo: np.ndarray, cover: np.ndarray, colour: np.ndarray) -> np.ndarray:
+    """``photo`` under a layer of ``colour`` with opacity ``cover``, shape (size, size)."""
     return photo + cover[..., None] * (colour - photo)
 
 
-def _hair(size: int, rng: np.random.Generator) -> np.ndarray:
+def draw_hair(size: int, rng: np.random.Generator) -> np.ndarray:
     """Curved strands that mostly run one way; opacity, shape (size, size), in [0, 1]."""
     canvas = Image.new("L", (size * SUPERSAMPLING,) * 2)
     draw = ImageDraw.Draw(canvas)
@@ -70,7 +71,7 @@ def _ruler(size: int, rng: np.random.Generator) -> np.ndarray:
     return np.rot90(_shrink(canvas, size), int(rng.integers(4)))
 
 
-def _dark_corner(size: int, rng: np.random.Generator) -> np.ndarray:
+def draw_dark_corner(size: int, rng: np.random.Generator) -> np.ndarray:
     """The dermatoscope's round field of view; transmission, shape (size, size), in [0, 1]."""
     axis = np.linspace(-1, 1, size)
     x, y = axis - rng.normal(0, 0.05), axis - rng.normal(0, 0.05)
