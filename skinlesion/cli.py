@@ -31,6 +31,7 @@ app.add_typer(config_app, name="config")
 
 # Options that take several values after one name: --members runs/*
 SEVERAL = {
+    "download-isic": ("--challenge", "--licence"),
     "preprocess": ("--source",),
     "ensemble": ("--members",),
     "evaluate": ("--run", "--fail-under"),
@@ -108,6 +109,69 @@ def _options(
 ) -> None:
     global _quiet
     _quiet = quiet
+
+
+@app.command("download-isic")
+def download_isic(
+    config: ConfigFile = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder to make, or to go on with.")] = Path(
+        "raw"
+    ),
+    query: Annotated[
+        str | None, typer.Option("--query", help="Of the archive: 'diagnosis_1:Malignant'.")
+    ] = None,
+    challenge: Annotated[
+        list[int] | None, typer.Option("--challenge", help="Year, 2016 to 2020; several allowed.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", help="At most so many images of the archive.")
+    ] = None,
+    licence: Annotated[
+        list[str] | None,
+        typer.Option("--licence", help="Only images under CC-0, CC-BY or CC-BY-NC; repeatable."),
+    ] = None,
+    thumbnails: Annotated[
+        bool, typer.Option("--thumbnails", help="256 pixels instead of the full size.")
+    ] = False,
+    max_pixels: Annotated[
+        int | None, typer.Option("--max-pixels", help="Store larger images reduced to so many.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print counts, sizes and licences; fetch nothing.")
+    ] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Check the files of --out against their sha256.")
+    ] = False,
+    overrides: Overrides = None,
+    as_json: Annotated[bool, typer.Option("--json", help="--dry-run as JSON.")] = False,
+) -> None:
+    """Fetch dermoscopic images from the ISIC Archive or its challenges; repeat it to go on."""
+    from skinlesion.commands import download_isic as command
+    from skinlesion.config import DownloadConfig, load_config
+    from skinlesion.errors import ConfigError
+
+    if as_json and not dry_run:
+        raise ConfigError("--json is for --dry-run")
+    if verify:
+        print(command.verify(out, reporter=_reporter()))
+        return
+    given = {
+        "archive.query": query,
+        "challenge.years": challenge,
+        "limit": limit,
+        "licences": licence,
+        "thumbnails": thumbnails or None,
+        "max_pixels": max_pixels,
+    }
+    options = [f"{key}={json.dumps(value)}" for key, value in given.items() if value is not None]
+    settings = load_config(config, DownloadConfig, [*options, *(overrides or [])])
+    if dry_run:
+        forecast = command.dry_run(settings, out)
+        print(json.dumps(forecast.to_json(), indent=2) if as_json else forecast.to_text())
+        return
+    summary = command.run(settings, out, reporter=_reporter())
+    print(summary.to_text())
+    command.refuse_failures(summary)
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,11 +12,13 @@ from typing import Any
 from rich.console import Console
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     MofNCompleteColumn,
     Progress,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
+    TransferSpeedColumn,
 )
 
 
@@ -59,6 +62,31 @@ class Reporter:
             counter.attach(progress, task, unit)
             yield counter
         self.say(counter.summary(what, unit))
+
+    @contextmanager
+    def transferring(self, what: str, total: int) -> Iterator[Transfer]:
+        """A bar over ``total`` bytes with bytes a second and the time left.
+
+        Without a terminal: one line at the end.
+        """
+        transfer = Transfer()
+        if not self._bars:
+            yield transfer
+            self.say(transfer.summary(what))
+            return
+        with Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=self.console,
+            transient=True,
+        ) as progress:
+            transfer.attach(progress, progress.add_task(what, total=total, note=""))
+            yield transfer
+        self.say(transfer.summary(what))
 
 
 class Counter:
@@ -106,6 +134,52 @@ class Counter:
         """``done`` of ``total`` are done: for callbacks that count for themselves."""
         self.total = total
         self.advance(done - self.done)
+
+
+class Transfer:
+    """How many bytes have come, from several threads, and a note beside them."""
+
+    def __init__(self) -> None:
+        self.done, self.note = 0, ""
+        self._started = time.perf_counter()
+        self._lock = threading.Lock()
+        self._progress: Progress | None = None
+        self._task = TaskID(0)
+
+    def attach(self, progress: Progress, task: TaskID) -> None:
+        """Show on ``progress`` from now on."""
+        self._progress, self._task = progress, task
+
+    def advance(self, count: int) -> None:
+        """``count`` more bytes; fewer than none where some have to come again."""
+        with self._lock:
+            self.done += count
+            if self._progress:
+                self._progress.update(self._task, completed=self.done)
+
+    def tell(self, note: str) -> None:
+        """Put words behind the bar."""
+        with self._lock:
+            self.note = note
+            if self._progress:
+                self._progress.update(self._task, note=note)
+
+    def summary(self, what: str) -> str:
+        """What is said when it is over."""
+        seconds = time.perf_counter() - self._started
+        rate = bytes_text(int(self.done / max(seconds, 1e-9)))
+        line = f"{what}: {bytes_text(self.done)} in {seconds:.1f} s, {rate}/s"
+        return f"{line}  {self.note}" if self.note else line
+
+
+def bytes_text(count: int) -> str:
+    """Like ``12.3 MB``, in powers of ten, as download pages count."""
+    size, unit = float(count), "B"
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if abs(size) < 1000 or unit == "TB":
+            break
+        size /= 1000
+    return f"{count} B" if unit == "B" else f"{size:.1f} {unit}"
 
 
 def is_terminal() -> bool:

@@ -20,7 +20,16 @@ from skinlesion.errors import (
 )
 
 ROOT = Path(__file__).resolve().parents[1]
-COMMANDS = ("preprocess", "train", "finetune", "ensemble", "evaluate", "demo", "config")
+COMMANDS = (
+    "download-isic",
+    "preprocess",
+    "train",
+    "finetune",
+    "ensemble",
+    "evaluate",
+    "demo",
+    "config",
+)
 ESCAPE = "\x1b"
 
 

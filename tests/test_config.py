@@ -10,7 +10,9 @@ from skinlesion.config import (
     MAX_YAML_BYTES,
     SCHEMAS,
     AdamW,
+    ArchiveQuery,
     CompareConfig,
+    DownloadConfig,
     EnsembleConfig,
     EvaluateConfig,
     FinetuneConfig,
@@ -356,6 +358,13 @@ def test_a_folder_is_no_config(tmp_path):
 # --- resolved configs -------------------------------------------------------------------------
 
 RESOLVED = [
+    DownloadConfig(
+        archive=ArchiveQuery(query='diagnosis_3:"Nevus" AND sex:male', collections=(70,)),
+        challenge={"years": (2017, 2020), "splits": ("test",)},
+        licences=("CC-0",),
+        limit=3,
+    ),
+    DownloadConfig(),
     PreprocessConfig(
         sources=("a b", "1", "é"),
         val_fraction=1e-7,

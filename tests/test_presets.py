@@ -12,7 +12,7 @@ NAMES = sorted(path.relative_to(PRESETS).as_posix() for path in PRESETS.rglob("*
 
 
 def command_of(name):
-    return re.search(r"^#.*\bskinlesion (\w+) ", (PRESETS / name).read_text(), re.M)[1]
+    return re.search(r"^#.*\bskinlesion ([\w-]+) ", (PRESETS / name).read_text(), re.M)[1]
 
 
 def test_there_are_presets_for_every_command():

@@ -193,9 +193,7 @@ def _loss(recipe: Recipe, labels: np.ndarray) -> keras.losses.Loss:
     return make_loss(recipe.loss.name, **options)
 
 
-def write_model(
-    model: keras.Model, run: RunDir, *, config: ModelConfig, dataset: Dataset
-) -> None:
+def write_model(model: keras.Model, run: RunDir, *, config: ModelConfig, dataset: Dataset) -> None:
     """Write the weights, what is needed to build a model around them, and how its images are made.
 
     Later images are to be fitted into a square and cleaned as those of ``dataset`` were.
