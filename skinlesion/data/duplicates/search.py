@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -28,7 +29,7 @@ from skinlesion.data.duplicates.symmetries import SYMMETRIES, apply_symmetry
 
 # How both were chosen: docs/data.md.
 MIN_SIMILARITY = 0.65
-MAX_DISTANCE = 0.32
+MAX_DISTANCE = 0.4
 
 # Principal axes in the tree: more are slower to search, fewer leave more candidates.
 AXES = 24
@@ -121,12 +122,19 @@ def clusters(n: int, pairs: Pairs) -> np.ndarray:
     return smallest[component]
 
 
+class _Tile(NamedTuple):
+    """A tree and the positions of its images in their set."""
+
+    tree: KDTree
+    members: np.ndarray
+
+
 class _Set:
     """The images of one side that have structure, with their shapes, and cut into small trees."""
 
     def __init__(self, signatures: np.ndarray, rows: np.ndarray, shapes: np.ndarray) -> None:
         self.signatures, self.rows, self.shapes = signatures, rows, shapes
-        self.tiles: list[tuple[KDTree, np.ndarray]] = []
+        self.tiles: list[_Tile] = []
 
     @classmethod
     def of(cls, signatures: np.ndarray) -> _Set:
@@ -153,7 +161,7 @@ class _Set:
         near = KDTree(points).indices if len(points) else np.empty(0, np.int64)
         for start in range(0, len(near), tile):
             members = near[start : start + tile]
-            self.tiles.append((KDTree(points[members]), members))
+            self.tiles.append(_Tile(KDTree(points[members]), members))
 
 
 def _principal_axes(images: _Set) -> np.ndarray:
@@ -170,26 +178,34 @@ def _candidates(
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Pairs with similar shapes: positions in both sets, and in which symmetries they are."""
     within = left is right
-    total = len(left.tiles) * len(right.tiles)
-    done = 0
-    for i, (tree, members) in enumerate(left.tiles):
-        for j, (other, others) in enumerate(right.tiles):
-            done += 1
-            if within and j < i:
-                continue
-            if _apart(tree, other) <= MAX_DISTANCE:
-                # A little more than the limit, which is applied to the shapes themselves.
-                near = tree.sparse_distance_matrix(
-                    other, MAX_DISTANCE + 1e-4, output_type="ndarray"
+    done, total = 0, len(left.tiles) * len(right.tiles)
+    for row, tile in enumerate(left.tiles):
+        skipped = row if within else 0
+        done += skipped
+        for other in right.tiles[skipped:]:
+            first, second = _neighbours(tile, other)
+            if within:
+                # A tile with itself gives every pair both ways, and each image with itself.
+                once = first < second if other is tile else slice(None)
+                first, second = (
+                    np.minimum(first, second)[once],
+                    np.maximum(first, second)[once],
                 )
-                first, second = members[near["i"]], others[near["j"]]
-                if within and i == j:
-                    first, second = first[first < second], second[first < second]
-                elif within:
-                    first, second = np.minimum(first, second), np.maximum(first, second)
-                yield from _of_similar_shape(left, right, first, second)
+            yield from _of_similar_shape(left, right, first, second)
+            done += 1
             if progress:
                 progress(done, total)
+
+
+def _neighbours(tile: _Tile, other: _Tile) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of the images of two tiles that may be within the distance."""
+    # A little more than the limit, which is applied to the shapes themselves.
+    reach = MAX_DISTANCE + 1e-4
+    if _apart(tile.tree, other.tree) > reach:
+        none = np.empty(0, np.int64)
+        return none, none
+    near = tile.tree.sparse_distance_matrix(other.tree, reach, output_type="ndarray")
+    return tile.members[near["i"]], other.members[near["j"]]
 
 
 def _apart(tree: KDTree, other: KDTree) -> float:
@@ -256,11 +272,8 @@ def _details_of(images: _Set, positions: np.ndarray) -> np.ndarray:
 def _correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Of images with the details (n, s, s), the best when one is moved by at most one pixel."""
     side = a.shape[1]
-    moves = [
-        (slice(0, side - 1), slice(1, side)),
-        (slice(None),) * 2,
-        (slice(1, side), slice(0, side - 1)),
-    ]
+    low, whole, high = slice(0, side - 1), slice(0, side), slice(1, side)
+    moves = [(low, high), (whole, whole), (high, low)]
     best = np.full(len(a), -1, np.float32)
     for rows, other_rows in moves:
         for columns, other_columns in moves:
