@@ -12,16 +12,18 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from skinlesion.data.quality.lines import Line, line_sums, strongest_line
+from skinlesion.data.quality.lines import line_sums
 from skinlesion.data.quality.planes import RIDGE_UNIT, WORKING_SIZE, Planes
+from skinlesion.data.quality.ruler import beside_bar, find_bar, ruler_score
 
 _CORNER = 0.05  # legs of the triangles at the corners, as a share of the side
 _DARK = 0.4  # of the median luminance
-_RULER_DIRECTIONS, _RULER_DOUBLINGS = 72, 5  # 96 pixels long
-_RULER_WIDTH = 9  # pixels to each side of the line
+_RULER_WIDTH = 9  # pixels to each side of the bar
 _HAIR_DIRECTIONS, _HAIR_DOUBLINGS = 16, 4  # 16 pixels long
 _HAIR = 0.9  # how far the best direction must exceed the mean of all
 _FRAME = 8  # pixels
+_RIM = 0.45  # of the median luminance
+_INKED = 8  # of blueness
 _INK_SHARE = 0.003  # of the pixels must be at least this blue
 _INK_LEVEL = 50  # grey levels; the colour of darker pixels is noise
 _INK_CENTRE = 0.45  # of half the side; blue within is a lesion's veil
@@ -38,13 +40,15 @@ def artefact_scores(pixels: np.ndarray) -> dict[str, float]:
             smaller image is not found.
     """
     planes = Planes(pixels)
-    line = strongest_line(
-        planes.ridge, directions=_RULER_DIRECTIONS, doublings=_RULER_DOUBLINGS
-    )
+    bar = find_bar(planes.ridge)
+    ruler = ruler_score(planes.ridge, bar)
+    skin = _skin(planes)
+    if ruler >= DETECTORS["ruler"].threshold:
+        skin &= ~beside_bar(bar, _RULER_WIDTH)
     return {
         "dark_corner": _dark_corner(planes),
-        "ruler": _ruler(line),
-        "hair": _hair(planes, line),
+        "ruler": ruler,
+        "hair": _hair(planes, skin),
         "ink": _ink(planes),
         "patches": _patches(planes),
     }
@@ -69,11 +73,11 @@ class Detector:
 
 
 DETECTORS = {
-    "dark_corner": Detector("share of the corners that is dark, 0 to 1", 0.07),
-    "ruler": Detector("contrast of the strongest straight line", 1.3),
-    "hair": Detector("share of the skin under thin dark lines, 0 to 1", 0.005),
-    "ink": Detector("blueness over the surroundings, in grey levels", 9.4),
-    "patches": Detector("share of the rim that is not of skin colour, 0 to 1", 0.033),
+    "dark_corner": Detector("share of the corners that is dark, 0 to 1", 0.065),
+    "ruler": Detector("strength of a bar with even ticks", 0.57),
+    "hair": Detector("share of the skin under thin dark lines, 0 to 1", 0.0044),
+    "ink": Detector("blueness over the surroundings, in grey levels", 10.5),
+    "patches": Detector("share of the rim that is not of skin colour, 0 to 1", 0.024),
 }
 
 
@@ -85,27 +89,26 @@ def _dark_corner(planes: Planes) -> float:
     return float((planes.luminance[corners] < _DARK * planes.typical_luminance).mean())
 
 
-def _ruler(line: Line) -> float:
-    """A ruler's bar is longer, straighter and more even than hair."""
-    return line.total * RIDGE_UNIT / (3 * 2**_RULER_DOUBLINGS)
-
-
-def _hair(planes: Planes, line: Line) -> float:
-    """Thin dark lines, straight over 16 pixels, beside ruler, rim and ink."""
+def _hair(planes: Planes, skin: np.ndarray) -> float:
+    """Thin dark lines, straight over 16 pixels; where ``skin`` is."""
+    if not skin.any():
+        return 0.0
     best = np.zeros_like(planes.ridge)
     total = np.zeros(best.shape, dtype=np.int32)
     for sums in line_sums(planes.ridge, directions=_HAIR_DIRECTIONS, doublings=_HAIR_DOUBLINGS):
         np.maximum(best, sums, out=best)
         total += sums
     excess = best - total / np.float32(_HAIR_DIRECTIONS)
-    skin = ndimage.uniform_filter(planes.luminance, 15) > 0.45 * planes.typical_luminance
-    skin &= ndimage.uniform_filter(planes.blueness, 5) < 8
-    skin &= _inner()
-    if _ruler(line) >= DETECTORS["ruler"].threshold:
-        skin &= line.distance(skin.shape) > _RULER_WIDTH
-    if not skin.any():
-        return 0.0
     return float((excess > _HAIR * 2**_HAIR_DOUBLINGS / RIDGE_UNIT)[skin].mean())
+
+
+def _skin(planes: Planes) -> np.ndarray:
+    """Neither frame nor rim nor ink, whose edges are lines too."""
+    skin = ndimage.uniform_filter(planes.luminance, 15) > _RIM * planes.typical_luminance
+    skin &= ndimage.uniform_filter(planes.blueness, 5) < _INKED
+    inner = np.zeros_like(skin)
+    inner[_FRAME:-_FRAME, _FRAME:-_FRAME] = True
+    return skin & inner
 
 
 def _ink(planes: Planes) -> float:
@@ -125,9 +128,3 @@ def _patches(planes: Planes) -> float:
     rim[_RING:-_RING, _RING:-_RING] = False
     coloured = (planes.off_colour > _OFF_COLOUR) & (planes.luminance > _INK_LEVEL)
     return float(coloured[rim].mean())
-
-
-def _inner() -> np.ndarray:
-    inner = np.zeros((WORKING_SIZE, WORKING_SIZE), dtype=bool)
-    inner[_FRAME:-_FRAME, _FRAME:-_FRAME] = True
-    return inner
