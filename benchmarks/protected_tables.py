@@ -13,10 +13,11 @@ import numpy as np
 from skinlesion.data import protected
 from skinlesion.data.duplicates import signature
 from skinlesion.data.images import decode
+from skinlesion.data.shards import SIGNED_SIZE
 from skinlesion.data.sources import read_source
 from skinlesion.tables import write_rows
 
-NAME, SIZE = "isic2017-test", 256
+NAME = "isic2017-test"
 
 
 def main() -> None:
@@ -24,7 +25,7 @@ def main() -> None:
     source = read_source(Path(sys.argv[1]))
     records = sorted(record for record in source.records if record.split == NAME)
     write_rows(folder / f"{NAME}.csv", ["image_id"], [(record.image_id,) for record in records])
-    signatures = [signature(decode(source.root / record.path, SIZE)) for record in records]
+    signatures = [signature(decode(source.root / record.path, SIGNED_SIZE)) for record in records]
     np.savez_compressed(folder / f"{NAME}.npz", signature=np.stack(signatures))
     print(f"{NAME}: {len(records)} images, {(folder / f'{NAME}.npz').stat().st_size:,} bytes")
 

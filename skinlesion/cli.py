@@ -201,6 +201,35 @@ def preprocess(
 
 
 @app.command()
+def audit(
+    dataset: Annotated[Path, typer.Argument(help="What preprocess wrote.")] = Path("dataset"),
+    against: Annotated[
+        Path | None,
+        typer.Option("--against", help="Another data set: is any image of DATASET in it?"),
+    ] = None,
+    sample: Annotated[
+        int | None,
+        typer.Option("--sample", min=0, help="Measure quality on so many images; default all."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for audit.html; default reports/audit.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look for leaks, copies, contradictions and bad images in a data set; exit 4 on leaks."""
+    from skinlesion.commands import audit as command
+
+    folder = out or Path("reports") / ("audit-against" if against else "audit")
+    report, files = command.run(
+        dataset, against=against, sample=sample, out=folder, reporter=_reporter()
+    )
+    print(json.dumps(report.to_json(), indent=2) if as_json else report.to_text())
+    if not as_json:
+        print("\n".join(map(str, files)))
+    command.refuse_leaks(report)
+
+
+@app.command()
 def train(
     config: ConfigFile = None,
     dataset: Annotated[

@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from conftest import TEST, VAL, predictions
+from fabricated import TEST, VAL, predictions
 from rich.console import Console
 
 from skinlesion.commands import compare

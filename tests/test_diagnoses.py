@@ -4,7 +4,8 @@ import pytest
 from source_fixtures import csv_file, facts, touch
 
 from skinlesion.config import PreprocessConfig
-from skinlesion.data.planning import make_plan
+from skinlesion.data.groups import resolve_groups
+from skinlesion.data.planning import gather
 from skinlesion.data.sources import read_source, read_sources, with_diagnoses
 from skinlesion.errors import DataError
 
@@ -74,28 +75,12 @@ def test_the_config_names_the_tables(tmp_path):
     side = csv_file(tmp_path / "side.csv", "image_id,diagnosis", "nv0,bcc")
     plain = PreprocessConfig(sources=(root,))
 
-    before = make_plan(plain, read_sources(plain.sources))
-    after = make_plan(plain.model_copy(update={"diagnoses": (side,)}), read_sources([root]))
+    before = gather(plain, read_sources(plain.sources))
+    after = gather(plain.model_copy(update={"diagnoses": (side,)}), read_sources([root]))
 
-    assert before.manifest.label.sum() == 6
-    assert after.manifest.label.sum() == 7
+    assert before.table["label"].sum() == 6
+    assert after.table["label"].sum() == 7
     assert after.read[""] == {"basal cell carcinoma": 1, "melanoma": 6, "nevus": 5}
-
-
-@pytest.mark.parametrize("order", [1, -1])
-def test_patients_and_lesions_group_a_data_set(tmp_path, order):
-    rows = [
-        f"{word}{n}.png,{word},P{n},L{word}{n}" for word in ("nevus", "melanoma") for n in "012"
-    ]
-    rows += ["x.png,nevus,,Lnevus0", "y.png,nevus,,", "z.png,nevus,,Lother"]
-    touch(tmp_path, *(row.split(",")[0] for row in rows))
-    path = csv_file(tmp_path / "t.csv", "path,label,group,lesion", *rows[::order])
-
-    manifest = make_plan(PreprocessConfig(), read_sources([path])).manifest
-
-    found = dict(zip(manifest.image_id.tolist(), manifest.group.tolist(), strict=True))
-    assert found["x"] == found["nevus0"] == found["melanoma0"] == "P0"
-    assert (found["y"], found["z"]) == ("y", "Lother")
 
 
 @pytest.mark.real_data
@@ -103,23 +88,24 @@ def test_akiec_of_ham10000_is_divided_by_isic2019(real_data):
     sources = read_sources([real_data / "ham10000"])
     side = real_data / "ham10000" / "akiec_as_isic2019.csv"
 
-    plan = make_plan(PreprocessConfig(diagnoses=(side,)), sources)
+    found = gather(PreprocessConfig(diagnoses=(side,)), sources)
 
-    assert plan.excluded == {"actinic keratosis": 130}
-    carcinoma = plan.manifest.diagnosis == "squamous cell carcinoma"
+    assert found.excluded == {"actinic keratosis": 130}
+    carcinoma = found.table["diagnosis"] == "squamous cell carcinoma"
     assert carcinoma.sum() == 197
-    assert (plan.manifest.label[carcinoma] == 1).all()
+    assert (found.table["label"][carcinoma] == 1).all()
 
 
 @pytest.mark.real_data
 def test_the_lesions_of_ham10000_are_its_groups(real_data):
     sources = read_sources([real_data / "ham10000"])
 
-    manifest = make_plan(PreprocessConfig(indeterminate="benign"), sources).manifest
+    table = gather(PreprocessConfig(indeterminate="benign"), sources).table
+    group = resolve_groups(table["image_id"], table["patient"], table["lesion"])
 
     lesions = {record.image_id: record.lesion for record in sources[0].records}
-    assert manifest.group.tolist() == [lesions[name] for name in manifest.image_id.tolist()]
-    assert len(set(manifest.group.tolist())) == 7470
+    assert group.tolist() == [lesions[name] for name in table["image_id"].tolist()]
+    assert len(set(group.tolist())) == 7470
 
 
 @pytest.mark.real_data

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from conftest import TEST, VAL
+from fabricated import TEST, VAL
 
 from skinlesion.commands import ensemble, evaluate
 from skinlesion.config import EnsembleConfig, EvaluateConfig, load_config

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from conftest import TEST, VAL, predictions
+from fabricated import TEST, VAL, predictions
 
 from skinlesion.commands import evaluate
 from skinlesion.config import EvaluateConfig

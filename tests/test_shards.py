@@ -39,7 +39,7 @@ def test_facts_and_pixels_are_those_of_the_files(files, tmp_path):
     assert decoded.signature.shape == (10, *SIGNATURE_SHAPE)
     for row, pixels in zip(rows, read_pixels(tmp_path / "s", rows, shard_images=4), strict=True):
         assert (pixels == decode(files[row], 32)).all()
-        assert (decoded.signature[row] == signature(pixels)).all()
+        assert (decoded.signature[row] == signature(decode(files[row], 256))).all()
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -67,7 +67,7 @@ def test_broken_off_and_taken_up_it_decodes_the_rest_and_leaves_the_same_bytes(
         broken, files, 32, shard_images=3, workers=workers, progress=lambda *c: calls.append(c)
     )
 
-    assert sorted(opened) == files[6:]
+    assert sorted(set(opened)) == files[6:]
     assert calls[0] == (6, 10)
     assert calls[-1] == (10, 10)
     assert content(broken) == content(whole)

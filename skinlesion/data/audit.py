@@ -102,10 +102,10 @@ def copies_within(
     split = np.concatenate([manifest.split, beyond.split])
     own = len(manifest)
     return [
-        Finding(
-            *(str(ids[link.first]), str(ids[link.second])),
-            *(str(split[link.first]), str(split[link.second])),
-            *(link.kind, link.similarity, link.symmetry),
+        _finding(
+            link,
+            (ids, split),
+            (ids, split),
             first_row=link.first,
             second_row=link.second if link.second < own else None,
         )
@@ -119,10 +119,10 @@ def copies_between(
     """Every pair of copies of which one image is in each of two data sets."""
     one, other = first[0], second[0]
     return [
-        Finding(
-            *(str(one.image_id[link.first]), str(other.image_id[link.second])),
-            *(str(one.split[link.first]), str(other.split[link.second])),
-            *(link.kind, link.similarity, link.symmetry),
+        _finding(
+            link,
+            (one.image_id, one.split),
+            (other.image_id, other.split),
             first_row=link.first,
             second_row=link.second,
         )
@@ -170,6 +170,28 @@ def _facet(cells: Sequence[str], manifest: Manifest) -> Facet:
         }
         for value in sorted({cell for cell, _ in images})
     }
+
+
+def _finding(
+    link: Link,
+    first: tuple[np.ndarray, np.ndarray],
+    second: tuple[np.ndarray, np.ndarray],
+    *,
+    first_row: int,
+    second_row: int | None,
+) -> Finding:
+    """The finding of a link; ``first`` and ``second`` are ids and splits that its rows index."""
+    return Finding(
+        first=str(first[0][link.first]),
+        second=str(second[0][link.second]),
+        first_split=str(first[1][link.first]),
+        second_split=str(second[1][link.second]),
+        kind=link.kind,
+        similarity=link.similarity,
+        symmetry=link.symmetry,
+        first_row=first_row,
+        second_row=second_row,
+    )
 
 
 def _photos(manifest: Manifest, evidence: Evidence) -> Photos:

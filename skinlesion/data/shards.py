@@ -23,6 +23,7 @@ from skinlesion.folders import atomic_path, write_text
 
 KEY = "key.json"
 SHARD_IMAGES = 256
+SIGNED_SIZE = 256  # pixels a side of the squashed, uncleaned image that a signature is taken of
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,10 @@ def _decode(file: Path, size: int, fit: Fit, cleaning: Cleaning | None) -> _Imag
         width, height = stored_size(file)
     except OSError as error:
         raise DataError(f"{file} cannot be read: {error.strerror or error}") from error
-    return _Image(pixels, digest, width, height, signature(pixels))
+    # A copy is known by the photograph itself, whatever the data set makes of it.
+    plain = fit == "squash" and (cleaning is None or cleaning == Cleaning())
+    signed = pixels if plain and size == SIGNED_SIZE else decode(file, SIGNED_SIZE)
+    return _Image(pixels, digest, width, height, signature(signed))
 
 
 def _shard(folder: Path, start: int) -> Path:

@@ -205,7 +205,10 @@ def write_model(model: keras.Model, run: RunDir, *, config: ModelConfig, dataset
         "schema": MODEL_SCHEMA,
         **config.model_dump(mode="json", exclude={"weights"}),
         "parameters": models.count_parameters(model),
-        "preprocessing": {name: dataset.info["settings"][name] for name in ("fit", "cleaning")},
+        "preprocessing": {
+            "stored_size": dataset.pixels.image_size,
+            **{name: dataset.info["settings"][name] for name in ("fit", "cleaning")},
+        },
     }
     write_json(run.model, record)
 

@@ -6,7 +6,7 @@ threshold. ``benchmarks/artefacts.py`` measures how often they are right.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np

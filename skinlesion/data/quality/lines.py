@@ -32,7 +32,9 @@ class Line:
         """Pixels from the line, continued beyond its ends, for every pixel of ``shape``."""
         down = np.arange(shape[0], dtype=np.float32)[:, None] - self.row
         right = np.arange(shape[1], dtype=np.float32)[None, :] - self.column
-        return np.abs(right * np.float32(np.sin(self.angle)) - down * np.float32(np.cos(self.angle)))
+        return np.abs(
+            right * np.float32(np.sin(self.angle)) - down * np.float32(np.cos(self.angle))
+        )
 
 
 def line_sums(image: np.ndarray, *, directions: int, doublings: int) -> Iterator[np.ndarray]:
