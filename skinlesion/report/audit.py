@@ -165,11 +165,14 @@ class Pictures:
 
     def pair(self, pair: Finding) -> Picture:
         """Both images of a pair."""
-        second = self.other_pixels or self.pixels
         row = pair.second_row
-        other = "" if row is None else _uri(second(row))
-        sides = [self.side(pair.first_row), Side(pair.second, other, pair.second_split)]
-        return Picture(sides, describe(pair))
+        if row is None:
+            other = Side(pair.second, "", pair.second_split)
+        elif self.other_pixels:
+            other = Side(pair.second, _uri(self.other_pixels(row)), pair.second_split)
+        else:
+            other = self.side(row)
+        return Picture([self.side(pair.first_row), other], describe(pair))
 
     def dropped(self, table: Mapping[str, Sequence[str]]) -> list[Picture]:
         """What preprocess left out, each beside the image it is a copy of."""
