@@ -6,7 +6,7 @@ from skinlesion.data.duplicates.search import (
     clusters,
     near_duplicates,
 )
-from skinlesion.data.duplicates.signatures import (
+from skinlesion.data.duplicates.features import (
     SIGNATURE_SHAPE,
     has_structure,
     signature,

@@ -18,7 +18,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
-from skinlesion.data.duplicates.signatures import (
+from skinlesion.data.duplicates.features import (
     SHAPES,
     SIGNATURE_SHAPE,
     details,
