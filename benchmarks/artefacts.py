@@ -73,9 +73,7 @@ def _scores(pixels: list[np.ndarray]) -> dict[str, np.ndarray]:
     return {name: np.array([row[name] for row in found]) for name in DETECTORS}
 
 
-def _print_table(
-    title: str, truth: dict[str, np.ndarray], scores: dict[str, np.ndarray]
-) -> None:
+def _print_table(title: str, truth: dict[str, np.ndarray], scores: dict[str, np.ndarray]) -> None:
     print(f"\n{title}\n\n{HEADER}\n|---|--:|--:|--:|--:|--:|--:|")
     for name, detector in DETECTORS.items():
         print(_line(name, truth[name], scores[name], detector.threshold))

@@ -6,7 +6,7 @@ threshold. ``benchmarks/artefacts.py`` measures how often they are right.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,7 +74,7 @@ class Detector:
 
 DETECTORS = {
     "dark_corner": Detector("share of the corners that is dark, 0 to 1", 0.065),
-    "ruler": Detector("strength of a bar with even ticks", 0.57),
+    "ruler": Detector("strength of a bar with even ticks", 0.64),
     "hair": Detector("share of the skin under thin dark lines, 0 to 1", 0.0044),
     "ink": Detector("blueness over the surroundings, in grey levels", 10.5),
     "patches": Detector("share of the rim that is not of skin colour, 0 to 1", 0.024),
