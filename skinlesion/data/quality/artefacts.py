@@ -74,7 +74,7 @@ class Detector:
 
 DETECTORS = {
     "dark_corner": Detector("share of the corners that is dark, 0 to 1", 0.065),
-    "ruler": Detector("strength of a bar with even ticks", 0.57),
+    "ruler": Detector("strength of a bar with even ticks", 0.64),
     "hair": Detector("share of the skin under thin dark lines, 0 to 1", 0.0044),
     "ink": Detector("blueness over the surroundings, in grey levels", 10.5),
     "patches": Detector("share of the rim that is not of skin colour, 0 to 1", 0.024),

@@ -54,12 +54,12 @@ def contrast(pixels: np.ndarray) -> float:
 
 def overexposed(pixels: np.ndarray) -> float:
     """Share of the pixels at 250 grey levels or more, 0 to 1."""
-    return float((_luminance(pixels) >= _WHITE).mean())
+    return float((np.rint(_luminance(pixels)) >= _WHITE).mean())
 
 
 def underexposed(pixels: np.ndarray) -> float:
     """Share of the pixels at 5 grey levels or less, 0 to 1; a dark rim counts."""
-    return float((_luminance(pixels) <= _BLACK).mean())
+    return float((np.rint(_luminance(pixels)) <= _BLACK).mean())
 
 
 def is_blank(pixels: np.ndarray, *, threshold: float = BLANK_CONTRAST) -> bool:

@@ -54,7 +54,7 @@ def line_sums(image: np.ndarray, *, directions: int, doublings: int) -> Iterator
     rows, columns = image.shape
     for angle in _angles(directions):
         sums, shift = _sums(padded, width, angle, doublings)
-        begin = first - _offset(angle, (length - 1) / 2, width) + shift
+        begin = first - _offset(angle, (length - 1) // 2, width) + shift
         yield sums[begin : begin + rows * width].reshape(rows, width)[:, :columns]
 
 
@@ -99,7 +99,7 @@ def _padded(image: np.ndarray, length: int) -> tuple[np.ndarray, int, int]:
     return np.pad(image, pad).ravel(), width, pad * width + pad
 
 
-def _offset(angle: float, steps: float, width: int) -> int:
+def _offset(angle: float, steps: int, width: int) -> int:
     """Places between a pixel and the one ``steps`` pixels along the line, in the flat frame."""
     across, down = np.cos(angle), np.sin(angle)
     scale = steps / max(abs(across), abs(down))

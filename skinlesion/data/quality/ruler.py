@@ -22,7 +22,9 @@ def find_bar(ridge: np.ndarray) -> Line:
 
 
 def ruler_score(ridge: np.ndarray, bar: Line) -> float:
-    """Geometric mean of the bar's strength and the amplitude of its ticks.
+    """The bar's strength times the root of the amplitude of its ticks.
+
+    The strength counts most: a pigment network has rows with even gaps, but they are faint.
 
     Args:
         ridge: As in ``Planes``.
@@ -32,7 +34,7 @@ def ruler_score(ridge: np.ndarray, bar: Line) -> float:
         At least 0; a bar without ticks, such as hair, and ticks without a bar are near 0.
     """
     strength = max(bar.total, 0) * RIDGE_UNIT / LENGTH
-    return float(np.sqrt(strength * max(_ticks(ridge, bar, side) for side in (1, -1))))
+    return float(strength * np.sqrt(max(_ticks(ridge, bar, side) for side in (1, -1))))
 
 
 def beside_bar(bar: Line, width: int) -> np.ndarray:
