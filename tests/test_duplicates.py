@@ -248,7 +248,7 @@ def test_identical_images_are_duplicates(originals):
 
 def test_dark_rims_do_not_make_duplicates(lesions):
     across = np.linspace(-1, 1, SIZE)
-    outside = np.hypot(across, across[:, None]) > 0.75
+    outside = np.hypot(across, across[:, None]) > 0.9
     framed = [np.where(outside[..., None], np.uint8(3), pixels) for pixels in lesions]
 
     assert len(near_duplicates(signatures(framed))) == 0

@@ -28,7 +28,7 @@ from skinlesion.data.duplicates.features import (
 from skinlesion.data.duplicates.symmetries import SYMMETRIES, apply_symmetry
 
 # How both were chosen: docs/data.md.
-MIN_SIMILARITY = 0.65
+MIN_SIMILARITY = 0.59
 MAX_DISTANCE = 0.4
 
 # Principal axes in the tree: more are slower to search, fewer leave more candidates.
