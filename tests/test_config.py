@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from skinlesion import config as module
 from skinlesion.config import (
     MAX_YAML_BYTES,
     SCHEMAS,
@@ -24,6 +23,7 @@ from skinlesion.config import (
     WeightedCrossentropy,
     find_config,
     load_config,
+    loading,
     read_yaml,
     to_yaml,
 )
@@ -323,7 +323,7 @@ def test_a_value_that_grows_when_it_is_printed_is_cut_short(load):
 def places(tmp_path, monkeypatch):
     """The three places, in order, each with a config of that name."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(module, "PRESETS", tmp_path / "presets")
+    monkeypatch.setattr(loading, "PRESETS", tmp_path / "presets")
     files = [Path("it.yaml"), Path("configs/it.yaml"), tmp_path / "presets" / "it.yaml"]
     for file in files:
         file.parent.mkdir(exist_ok=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,16 +10,13 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from skinlesion.config import EvaluateConfig, FixedThreshold, read_yaml
-from skinlesion.errors import ConfigError, DataError, QualityGateError
-from skinlesion.folders import new_folder, write_text
-from skinlesion.metrics.delong import delong_interval
-from skinlesion.metrics.intervals import Estimate, bootstrap
-from skinlesion.metrics.proportions import wilson_all
-from skinlesion.metrics.recalibration import recalibrate
-from skinlesion.metrics.scores import LOWER_IS_BETTER, canonical, confusion
+from skinlesion.config import EvaluateConfig, FixedThreshold
+from skinlesion.errors import ConfigError, QualityGateError
+from skinlesion.folders import write_text
+from skinlesion.metrics.intervals import bootstrap
+from skinlesion.metrics.scores import LOWER_IS_BETTER, canonical
 from skinlesion.progress import Reporter
-from skinlesion.report import figures, leaderboard
+from skinlesion.report import evaluation, leaderboard
 from skinlesion.report.subjects import (
     Foreign,
     Subject,
@@ -28,8 +25,8 @@ from skinlesion.report.subjects import (
     refuse_different_images,
     run_subjects,
 )
-from skinlesion.runs import RunDir, write_json
-from skinlesion.tables import TARGETS, VAL, Predictions, floats, read_columns
+from skinlesion.runs import write_json
+from skinlesion.tables import TARGETS, VAL, Predictions
 
 INTERVALS = {"percentile": "percentile", "bca": "BCa"}
 
@@ -99,7 +96,9 @@ def run(
     for subject in subjects:
         row = _score(subject, config)
         rows.append(row)
-        files += _write_evaluation(subject, row, config, reports)
+        folder = _folder(subject, config, reports)
+        evaluation.write(folder, subject, row, config=config)
+        files.append(folder)
     rows.append(_always_benign(subjects[0].test, config))
     rows = leaderboard.ranked(rows)
     notes = ([note] if note else []) + _notes(subjects, config)
@@ -228,98 +227,11 @@ def _notes(subjects: list[Subject], config: EvaluateConfig) -> list[str]:
 # --- files --------------------------------------------------------------------------------
 
 
-def _write_evaluation(
-    subject: Subject, row: leaderboard.Row, config: EvaluateConfig, reports: Path
-) -> list[Path]:
-    """metrics.json and the figures, in the run's folder or, for a foreign table, in ``reports``."""
-    target = (
-        subject.run.evaluation(config.split)
-        if subject.run
-        else reports / config.split / subject.name
-    )
-    if target.exists() and not (target / "metrics.json").exists():
-        raise DataError(
-            f"{target} was not written by evaluate, so it is not replaced",
-            fix="choose another --reports folder",
-        )
-    test = subject.test
-    threshold, _ = fitted_threshold(config.threshold, subject.val)
-    counts = confusion(test.y_true, test.y_prob, threshold=threshold)
-    title = f"{subject.name} on {config.split}"
-    with new_folder(target, overwrite=True) as folder:
-        write_json(
-            folder / "metrics.json",
-            {
-                "split": config.split,
-                "config": config.model_dump(mode="json"),
-                **leaderboard.row_to_json(row),
-                "confusion": counts,
-                **_beside_the_bootstrap(test, counts, config.confidence),
-            },
-        )
-        (folder / "figures").mkdir()
-        figures.save(
-            figures.confusion_figure(counts, title=title, classes=subject.classes),
-            folder / "figures" / "confusion.png",
-        )
-        if 0 < row.positives < row.n:
-            _write_curves(test, row, title, folder / "figures")
-        if subject.run and subject.run.history.exists():
-            _write_training_curves(subject.run, folder / "figures")
-    return [target]
-
-
-def _beside_the_bootstrap(
-    test: Predictions, counts: dict[str, int], confidence: float
-) -> dict[str, Any]:
-    """Intervals by formula, and how the probabilities are calibrated: plain values."""
-    delong = delong_interval(test.y_true, test.y_prob, confidence=confidence, group=test.group)
-    wilson = wilson_all(counts, confidence=confidence)
-    calibration = recalibrate(test.y_true, test.y_prob, test.group, confidence=confidence)
-    to_json = leaderboard.estimate_to_json
-    return {
-        "intervals": {
-            "delong": {"roc_auc": to_json(delong)},
-            "wilson": {name: to_json(estimate) for name, estimate in wilson.items()},
-        },
-        "calibration": {
-            "slope": to_json(calibration.slope),
-            "intercept": to_json(calibration.intercept),
-        },
-    }
-
-
-def _write_curves(test: Predictions, row: leaderboard.Row, title: str, folder: Path) -> None:
-    roc = figures.roc_figure(
-        test.y_true,
-        test.y_prob,
-        threshold=row.threshold,
-        auc=_triple(row.scores["roc_auc"]),
-        title=title,
-    )
-    precision_recall = figures.precision_recall_figure(
-        test.y_true,
-        test.y_prob,
-        threshold=row.threshold,
-        average_precision=_triple(row.scores["average_precision"]),
-        title=title,
-    )
-    figures.save(roc, folder / "roc.png")
-    figures.save(precision_recall, folder / "precision_recall.png")
-
-
-def _write_training_curves(run: RunDir, folder: Path) -> None:
-    table = read_columns(run.history, required=["epoch", "loss"])
-    history: Mapping[str, Sequence[float]] = {
-        name: floats(run.history, name, cells).tolist() for name, cells in table.items()
-    }
-    monitor = read_yaml(run.config)["monitor"]
-    figure = figures.training_figure(history, monitor=monitor, title=run.name)
-    figures.save(figure, folder / "training.png")
-
-
-def _triple(estimate: Estimate) -> tuple[float, float, float]:
-    return estimate.value, estimate.low, estimate.high
+def _folder(subject: Subject, config: EvaluateConfig, reports: Path) -> Path:
+    """Of its evaluation: in the run's folder or, for a foreign table, in ``reports``."""
+    if subject.run:
+        return subject.run.evaluation(config.split)
+    return reports / config.split / subject.name
 
 
 def _write_leaderboard(

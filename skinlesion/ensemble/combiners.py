@@ -31,7 +31,7 @@ class Combiner:
         fit: Called as ``fit(val_probs, y_true, *, group, rng, **options)``: from val
             probabilities, shape (n, m), a column a member, labels and groups, shape (n,), and a
             source of randomness, to parameters that JSON can hold. The options are those of the
-            method's section in ``config.py``, where their defaults are.
+            method's section in ``config/evidence.py``, where their defaults are.
         apply: From parameters and probabilities, shape (n, m), columns in the same order, to the
             combined output, shape (n,), in [0, 1]. The output of an image depends on its own
             row and on the parameters only.

@@ -1,0 +1,144 @@
+"""The configs of ensemble, evaluate and compare."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from skinlesion.config.section import Positive, Probability, Section
+
+Criterion = Literal["roc_auc", "log_loss", "brier"]
+
+
+class Mean(Section):
+    """The mean of the probabilities."""
+
+    name: Literal["mean"]
+
+
+class LogitMean(Section):
+    """The mean of the logits: the geometric mean of the odds."""
+
+    name: Literal["logit_mean"]
+
+
+class Weighted(Section):
+    """The weighted mean with the least log loss on val."""
+
+    name: Literal["weighted"]
+
+
+class MajorityVote(Section):
+    """The fraction of members at or above 0.5."""
+
+    name: Literal["majority_vote"]
+
+
+class RankMean(Section):
+    """The mean of the ranks among val."""
+
+    name: Literal["rank_mean"]
+
+
+class Greedy(Section):
+    """Members picked one by one, with replacement, Caruana et al. 2004."""
+
+    name: Literal["greedy"]
+    score: Criterion = Field("roc_auc", description="what a pick improves on val")
+    rounds: int = Field(50, ge=1, description="most picks; the best beginning is kept")
+
+
+class BestSubset(Section):
+    """The mean of the best of all subsets; at most 12 members."""
+
+    name: Literal["best_subset"]
+    score: Criterion = Field("roc_auc", description="of val, chooses the subset")
+
+
+class Stacking(Section):
+    """Logistic regression on the logits, weights not negative."""
+
+    name: Literal["stacking"]
+    penalty: Positive | None = Field(
+        None, description="pulls the weights towards even ones; null: chosen by group folds of val"
+    )
+    folds: int = Field(5, ge=2, description="of that choice")
+
+
+Method = Annotated[
+    Mean | LogitMean | Weighted | MajorityVote | RankMean | Greedy | BestSubset | Stacking,
+    Field(discriminator="name"),
+]
+
+
+class EnsembleConfig(Section):
+    """How members' probabilities become one."""
+
+    members: tuple[Path, ...] = Field((), description="run folders; --members sets it")
+    method: Method = Mean(name="mean")
+    folds: int = Field(
+        5, ge=2, description="of val, by group: how much better fitting on val makes it look"
+    )
+    seed: int = Field(0, ge=0, description="of the folds")
+
+
+class FixedThreshold(Section):
+    """Malignant from this probability on."""
+
+    rule: Literal["fixed"]
+    value: Probability = 0.5
+
+
+class YoudenThreshold(Section):
+    """The threshold with the largest sensitivity + specificity - 1 on val."""
+
+    rule: Literal["youden"]
+
+
+class SensitivityThreshold(Section):
+    """The highest threshold with at least this sensitivity on val."""
+
+    rule: Literal["sensitivity"]
+    at_least: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.89, description="the ISIC challenges report 0.82, 0.89 and 0.95"
+    )
+
+
+Threshold = Annotated[
+    FixedThreshold | YoudenThreshold | SensitivityThreshold, Field(discriminator="rule")
+]
+
+
+class Judging(Section):
+    """What evaluate and compare share."""
+
+    split: str = Field(
+        "test", pattern=r"^[^./\\][^/\\]*$", description="test, or a benchmark's name"
+    )
+    threshold: Threshold = YoudenThreshold(rule="youden")
+    interval: Literal["percentile", "bca"] = Field(
+        "percentile", description="bca: corrected for bias and skewness"
+    )
+    resamples: int = Field(2000, ge=100, description="of the group bootstrap")
+    confidence: Probability = 0.95
+    seed: int = Field(0, ge=0, description="of the bootstrap")
+
+
+class EvaluateConfig(Judging):
+    """How runs are scored on a split."""
+
+    prevalence: Probability | None = Field(
+        None,
+        description="adds PPV and NPV where this fraction is malignant; null: as observed only",
+    )
+
+
+class CompareConfig(Judging):
+    """How models are compared, pair by pair, on the same images of a split."""
+
+    members: tuple[Path, ...] = Field(
+        (), description="run folders and CSV files; those on the command line set it"
+    )
+    score: str = Field("roc_auc", description="the score whose differences are judged")
