@@ -74,12 +74,20 @@ def print_recall(paths: list[Path], every: np.ndarray, count: int) -> None:
         twins = signatures(transform(pixels, rng) for pixels in originals)
         pairs = near_duplicates(twins, every)
         right = chosen[pairs.first] == pairs.second
-        strangers = sum(
-            (int(chosen[a]), int(b)) not in known
+        strangers = [
+            (int(chosen[a]), int(b))
             for a, b in zip(pairs.first, pairs.second, strict=True)
-        )
+            if (int(chosen[a]), int(b)) not in known
+        ]
         lowest = f"{pairs.similarity[right].min():.2f}" if right.any() else "-"
-        print(f"{name:34} {right.sum() / len(chosen):6.1%}   {lowest:17}  {strangers}", flush=True)
+        print(
+            f"{name:34} {right.sum() / len(chosen):6.1%}   {lowest:17}  {_names(strangers, paths)}"
+        )
+
+
+def _names(pairs: list[tuple[int, int]], paths: list[Path]) -> str:
+    listed = ", ".join(f"{paths[a].stem} with {paths[b].stem}" for a, b in pairs)
+    return f"{len(pairs)}  {listed}".rstrip()
 
 
 def print_pairs(pairs: Pairs, kinds: np.ndarray, sizes: np.ndarray) -> None:

@@ -1,16 +1,16 @@
 """Near-duplicate images: one photograph in several guises, or shots that overlap almost exactly."""
 
-from skinlesion.data.duplicates.search import (
-    MIN_SIMILARITY,
-    Pairs,
-    clusters,
-    near_duplicates,
-)
 from skinlesion.data.duplicates.features import (
     SIGNATURE_SHAPE,
     has_structure,
     signature,
     signatures,
+)
+from skinlesion.data.duplicates.search import (
+    MIN_SIMILARITY,
+    Pairs,
+    clusters,
+    near_duplicates,
 )
 from skinlesion.data.duplicates.symmetries import apply_symmetry
 
