@@ -178,7 +178,7 @@ class Pictures:
         """What preprocess left out, each beside the image it is a copy of."""
         row_of = {name: row for row, name in enumerate(self.manifest.image_id.tolist())}
         made = []
-        for index, image_id in enumerate(table["image_id"]):
+        for index, image_id in enumerate(table.get("image_id", ())):
             note = f"{table['diagnosis'][index]}, {table['split'][index] or 'no split'}"
             sides = [Side(image_id, _uri(self.dropped_pixels(index)), note)]
             partner = self.partner_of.get(image_id, "")
