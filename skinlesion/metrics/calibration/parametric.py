@@ -100,7 +100,8 @@ def _platt_targets(labels: np.ndarray) -> np.ndarray:
 
 def _divided(labels: np.ndarray, y_prob: np.ndarray) -> bool:
     """Whether a threshold divides val without a fault, so that no likelihood has a maximum."""
-    return bool(y_prob[labels == 1].min() >= y_prob[labels == 0].max())
+    divided = y_prob[labels == 1].min() >= y_prob[labels == 0].max()
+    return bool(divided and y_prob.min() < y_prob.max())
 
 
 def _fit_rising(columns: np.ndarray, labels: np.ndarray, *, slopes: int) -> np.ndarray:
