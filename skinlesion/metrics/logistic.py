@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 MAX_STEPS, MAX_HALVINGS = 50, 30
+# Beside the maximum, likelihoods differ by less than their rounding: no reason to halve a step.
+ROUNDING = 1e-12
 
 
 def logit(y_prob: np.ndarray, *, clip: float) -> np.ndarray:
@@ -51,7 +53,7 @@ def fit_logistic(columns: np.ndarray, offset: np.ndarray, labels: np.ndarray) ->
             return coefficients
         for _ in range(MAX_HALVINGS):
             reached = log_likelihood(columns @ (coefficients + step) + offset, labels)
-            if reached >= best:
+            if reached >= best - ROUNDING * abs(best):
                 break
             step = step / 2
         coefficients, best = coefficients + step, max(best, reached)
