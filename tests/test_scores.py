@@ -308,7 +308,8 @@ def test_neither_scikit_learn_nor_tensorflow_is_imported():
 import sys, numpy as np
 from skinlesion.config import EnsembleConfig
 from skinlesion.ensemble import COMBINERS
-from skinlesion.metrics import comparison, intervals, recalibration, thresholds
+from skinlesion.metrics import abstention, calibration, comparison, decision_curve, intervals
+from skinlesion.metrics import mistakes, recalibration, subgroups, thresholds
 probs, y_true = np.array([[0.2, 0.4], [0.9, 0.3]]), np.array([0, 1])
 for name, combiner in COMBINERS.items():
     options = EnsembleConfig(method=name).method.model_dump(exclude={"name"})

@@ -1,10 +1,12 @@
-"""Wilson's interval of a proportion."""
+"""Proportions: Wilson's interval, and binomial probabilities."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from statistics import NormalDist
+
+import numpy as np
 
 from skinlesion.metrics.intervals import Estimate
 
@@ -56,3 +58,22 @@ def wilson_all(counts: Mapping[str, int], *, confidence: float) -> dict[str, Est
         trials = successes + sum(counts[outcome] for outcome in others)
         found[name] = wilson(successes, trials, confidence=confidence)
     return found
+
+
+def binomial_cdf(trials: int, share: float) -> np.ndarray:
+    """Probability of at most k successes in ``trials``, for k = 0 ... trials, shape (trials + 1,).
+
+    Args:
+        trials: At least 0.
+        share: Probability of a success, in (0, 1).
+    """
+    log_factorial = np.array([math.lgamma(k + 1) for k in range(trials + 1)])
+    successes = np.arange(trials + 1)
+    log_mass = (
+        log_factorial[-1]
+        - log_factorial
+        - log_factorial[::-1]
+        + successes * math.log(share)
+        + (trials - successes) * math.log1p(-share)
+    )
+    return np.minimum(np.cumsum(np.exp(log_mass)), 1.0)

@@ -8,12 +8,12 @@ from statistics import NormalDist
 
 import numpy as np
 
+from skinlesion.metrics.arrays import checked
 from skinlesion.metrics.intervals import Estimate
-from skinlesion.metrics.scores import rank
+from skinlesion.metrics.logistic import fit_logistic, logit, sigmoid
 
 # A probability of exactly 0 or 1 has no logit, and one of 1e-16 would outweigh all others.
 LOGIT_CLIP = 1e-6
-MAX_STEPS, MAX_HALVINGS = 50, 30
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,8 @@ def recalibrate(
     Source: Cox, Biometrika 45:562, 1958; Van Calster et al., J. Clin. Epidemiol. 74:167, 2016;
     variance Liang and Zeger, Biometrika 73:13, 1986.
     """
-    rank(y_true, y_prob)  # for its checks
-    labels = np.asarray(y_true, np.float64)
-    clipped = np.clip(np.asarray(y_prob, np.float64), LOGIT_CLIP, 1 - LOGIT_CLIP)
-    logits = np.log(clipped / (1 - clipped))
+    labels, y_prob = checked(y_true, y_prob)
+    logits = logit(y_prob, clip=LOGIT_CLIP)
     ones = np.ones((len(labels), 1))
     both = np.column_stack([logits, ones])
     return Recalibration(
@@ -74,13 +72,13 @@ def _first_coefficient(
     group: np.ndarray,
     confidence: float,
 ) -> Estimate:
-    fitted = _fit(columns, offset, labels)
+    fitted = fit_logistic(columns, offset, labels)
     names, member_of = np.unique(group, return_inverse=True)
     if fitted is None:
         return Estimate(math.nan, math.nan, math.nan)
     if len(names) < 2:
         return Estimate(float(fitted[0]), math.nan, math.nan)
-    prob = _sigmoid(columns @ fitted + offset)
+    prob = sigmoid(columns @ fitted + offset)
     inverse = np.linalg.inv(columns.T @ (columns * (prob * (1 - prob))[:, None]))
     score = columns * (labels - prob)[:, None]
     summed = np.stack(
@@ -89,34 +87,3 @@ def _first_coefficient(
     variance = inverse @ (summed @ summed.T) @ inverse * len(names) / (len(names) - 1)
     half = NormalDist().inv_cdf((1 + confidence) / 2) * math.sqrt(variance[0, 0])
     return Estimate(float(fitted[0]), float(fitted[0] - half), float(fitted[0] + half))
-
-
-def _fit(columns: np.ndarray, offset: np.ndarray, labels: np.ndarray) -> np.ndarray | None:
-    """Logistic regression by Newton's method with halved steps; None if it has no maximum."""
-    if not 0 < labels.sum() < len(labels):
-        return None
-    coefficients = np.zeros(columns.shape[1])
-    best = _log_likelihood(columns @ coefficients + offset, labels)
-    for _ in range(MAX_STEPS):
-        prob = _sigmoid(columns @ coefficients + offset)
-        information = columns.T @ (columns * (prob * (1 - prob))[:, None])
-        if np.linalg.cond(information) > 1e12:
-            return None
-        step = np.linalg.solve(information, columns.T @ (labels - prob))
-        if np.abs(step).max() < 1e-9:
-            return coefficients
-        for _ in range(MAX_HALVINGS):
-            reached = _log_likelihood(columns @ (coefficients + step) + offset, labels)
-            if reached >= best:
-                break
-            step = step / 2
-        coefficients, best = coefficients + step, max(best, reached)
-    return None
-
-
-def _log_likelihood(linear: np.ndarray, labels: np.ndarray) -> float:
-    return float((labels * linear - np.logaddexp(0, linear)).sum())
-
-
-def _sigmoid(linear: np.ndarray) -> np.ndarray:
-    return (1 + np.tanh(linear / 2)) / 2

@@ -9,21 +9,24 @@ import numpy as np
 
 from skinlesion.errors import ConfigError
 from skinlesion.metrics.scores.formulas import FORMULAS, Formula, restated
-from skinlesion.metrics.scores.tally import Ranking, Tally, rank
+from skinlesion.metrics.scores.tally import BINS, Ranking, Tally, bin_of, rank, ratio
 
 Score = Callable[[np.ndarray, np.ndarray, float], float]
 
 __all__ = [
     "ALIASES",
+    "BINS",
     "FORMULAS",
     "HIGHER_IS_BETTER",
     "LOWER_IS_BETTER",
     "SCORES",
     "Ranking",
     "Tally",
+    "bin_of",
     "canonical",
     "confusion",
     "rank",
+    "ratio",
     "score_all",
     "score_tally",
 ]

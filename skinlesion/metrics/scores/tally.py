@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from skinlesion.errors import DataError
+from skinlesion.metrics.arrays import checked
 
 BINS = 15
 CLIP = float(np.finfo(np.float64).eps)
@@ -78,23 +78,17 @@ class Ranking:
 
 def rank(y_true: np.ndarray, y_prob: np.ndarray) -> Ranking:
     """Sort predictions by probability; arguments and errors as ``score_all``."""
-    y_true, y_prob = np.asarray(y_true, np.float64), np.asarray(y_prob, np.float64)
-    if y_true.ndim != 1 or y_true.shape != y_prob.shape:
-        raise DataError(
-            f"labels of shape {y_true.shape} with probabilities of shape {y_prob.shape}",
-            expected="one label and one probability an image, both of shape (n,)",
-        )
-    if not np.isin(y_true, (0, 1)).all() or not ((y_prob >= 0) & (y_prob <= 1)).all():
-        raise DataError(
-            "labels or probabilities are out of range",
-            expected="labels 0 or 1, probabilities from 0 to 1",
-        )
+    y_true, y_prob = checked(y_true, y_prob)
     order = np.argsort(-y_prob, kind="stable")
     y_true, y_prob = y_true[order], y_prob[order]
     last = np.flatnonzero(np.diff(y_prob, append=-1.0))
-    bin_of = np.minimum((y_prob * BINS).astype(np.int64), BINS - 1)
-    bins = np.flatnonzero(np.diff(bin_of, prepend=-1))
+    bins = np.flatnonzero(np.diff(bin_of(y_prob), prepend=-1))
     return Ranking(order, y_true, y_prob, last, bins)
+
+
+def bin_of(y_prob: np.ndarray) -> np.ndarray:
+    """The number of the bin of ``Tally.excess`` that each probability falls into, shape (n,)."""
+    return np.minimum((y_prob * BINS).astype(np.int64), BINS - 1)
 
 
 @dataclass(frozen=True)
