@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage, stats
 
-from skinlesion.data.images import decode_all
+from skinlesion.data.images import decode
 from skinlesion.data.quality import DETECTORS, artefact_scores, is_blank, measure, sharpness
 from skinlesion.data.sources import isic2017
 from skinlesion.metrics.thresholds import youden
@@ -65,7 +65,7 @@ def _flagged(
     }
     rows = [row for row, name in enumerate(flags["image_id"]) if name in paths]
     files = [paths[flags["image_id"][row]] for row in rows]
-    return np.array(rows), list(decode_all(files, SIZE, workers=1))
+    return np.array(rows), [decode(file, SIZE) for file in files]
 
 
 def _scores(pixels: list[np.ndarray]) -> dict[str, np.ndarray]:

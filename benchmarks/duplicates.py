@@ -28,7 +28,7 @@ from skinlesion.data.duplicates import (
     apply_symmetry,
     near_duplicates,
 )
-from skinlesion.data.images import decode_all
+from skinlesion.data.images import decode
 from skinlesion.data.synthetic import draw_lesion
 
 SOURCES, SOURCE_SIDE = 2000, 96
@@ -98,7 +98,7 @@ def _original(row: int) -> int:
 def _sources(folder: Path | None) -> list[Image.Image]:
     if folder:
         paths = sorted(folder.rglob("*.jpg"))[:20_000]
-        images = decode_all(paths, SOURCE_SIDE)
+        images = (decode(path, SOURCE_SIDE) for path in paths)
     else:
         images = (
             draw_lesion(index % 2, size=SOURCE_SIDE, rng=np.random.default_rng(index)).image

@@ -23,7 +23,8 @@ from skinlesion.data.duplicates import (
     near_duplicates,
     signatures,
 )
-from skinlesion.data.images import decode, decode_all
+from skinlesion.data.images import decode
+from skinlesion.data.parallel import ordered_map
 from skinlesion.tables import read_columns
 
 SIZE = 256
@@ -44,7 +45,7 @@ def main() -> None:
 
     paths = [_images(folder) for folder in options.folders]
     everything = [path for listed in paths for path in listed]
-    every = signatures(decode_all(everything, SIZE))
+    every = signatures(ordered_map(lambda path: decode(path, SIZE), everything))
     print_recall(everything, every, options.twins)
     lesion = _lesions(options.lesions, everything)
     ends = np.cumsum([len(listed) for listed in paths])
@@ -62,7 +63,7 @@ def print_recall(paths: list[Path], every: np.ndarray, count: int) -> None:
     """Of altered copies of ``count`` images: how many find their original among all images."""
     rng = np.random.default_rng(0)
     chosen = rng.choice(len(paths), min(count, len(paths)), replace=False)
-    originals = list(decode_all([paths[row] for row in chosen], SIZE))
+    originals = [decode(paths[row], SIZE) for row in chosen]
     # Images that are duplicates of a twin's original are right answers, too.
     own = near_duplicates(every)
     known = set(zip(own.first.tolist(), own.second.tolist(), strict=True))

@@ -37,3 +37,10 @@ def test_commands_in_the_docs_exist(page):
     typed = re.findall(r"^(?: {4}|\$ )?skinlesion ([a-z][\w-]*)", page.read_text(), re.MULTILINE)
 
     assert [word for word in typed if word not in known] == []
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda p: p.stem)
+def test_a_benchmark_imports_what_there_is(path, monkeypatch):
+    monkeypatch.syspath_prepend(path.parent)
+
+    assert callable(runpy.run_path(str(path), run_name="imported")["main"])
