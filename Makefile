@@ -6,6 +6,7 @@ SUPPORTED := import sys, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2]
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c '$(SUPPORTED)' >/dev/null 2>&1 && echo $$python && break; done)
 BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 
 .PHONY: demo test test-fast test-slow check lint format bench clean install
 
@@ -22,10 +23,10 @@ demo: install
 	$(BIN)/skinlesion demo --overwrite
 
 test: install
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-fast: install
-	$(BIN)/python -m pytest -m 'not tensorflow and not real_data and not slow and not network and not gpu'
+	$(PYTEST) -m 'not tensorflow and not real_data and not slow and not network and not gpu'
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow --timeout 3600

@@ -6,10 +6,15 @@ from types import SimpleNamespace
 
 import pytest
 from fabricated import TEST, VAL, predictions
+from hypothesis import settings
 
 from skinlesion import cli
 from skinlesion.runs import RunDir, write_json
 from skinlesion.tables import write_rows
+
+# A law is tried on so many examples unless its test says otherwise.
+settings.register_profile("quick", max_examples=30, deadline=None)
+settings.load_profile("quick")
 
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
