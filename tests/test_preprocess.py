@@ -13,7 +13,9 @@ from PIL import Image
 from skinlesion.commands import preprocess
 from skinlesion.commands.preprocess import run
 from skinlesion.config import PreprocessConfig
+from skinlesion.data.duplicates import signature
 from skinlesion.data.evidence import FILES, read_evidence
+from skinlesion.data.protected import Protected
 from skinlesion.data.store import open_dataset
 from skinlesion.data.synthetic import artefacts
 from skinlesion.data.synthetic.folder import draw_image
@@ -49,6 +51,13 @@ def table(root, header, rows):
 
 def config(*sources, **settings):
     return PreprocessConfig(sources=sources, **{"image_size": 32, **settings})
+
+
+@pytest.fixture(autouse=True)
+def no_protected_benchmark(request, monkeypatch):
+    """Half the time of a small data set is spent on the 600 protected images."""
+    if "real_data" not in request.keywords:
+        monkeypatch.setattr(preprocess, "NAMES", ())
 
 
 @pytest.fixture
@@ -327,6 +336,25 @@ def test_a_resized_turned_copy_of_a_test_image_is_dropped(tmp_path, out):
 
     assert [row["image_id"] for row in dropped] == ["lesion1"]
     assert dropped[0]["reason"].startswith("near-duplicate of held of clinic (similarity 0.9")
+
+
+def test_a_protected_image_is_dropped_though_its_benchmark_is_no_source(tmp_path, out, monkeypatch):
+    for index in range(12):
+        file = tmp_path / "source" / ("benign" if index % 2 else "malignant") / f"l{index}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        drawn = draw_image(index % 2, index=5 * index, seed=0, size=96).image
+        Image.fromarray(drawn).save(file)
+        if index == 3:
+            held_out = signature(np.rot90(drawn))
+    benchmark = Protected("bench", np.array(["ISIC_0000001"]), held_out[None])
+    monkeypatch.setattr(preprocess, "NAMES", ("bench",))
+    monkeypatch.setattr(preprocess, "load", {"bench": benchmark}.__getitem__)
+
+    run(config(tmp_path / "source"), out)
+
+    (dropped,) = open_dataset(out).info["dropped"]
+    assert dropped["image_id"] == "l3"
+    assert dropped["reason"].startswith("near-duplicate of ISIC_0000001 of bench")
 
 
 def test_what_was_found_is_kept_for_the_audit(source, out):
