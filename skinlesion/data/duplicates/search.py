@@ -33,8 +33,8 @@ MAX_DISTANCE = 0.4
 
 # Principal axes in the tree: more are slower to search, fewer leave more candidates.
 AXES = 24
-# Images whose axes are computed together, and that make one tree.
-BLOCK, TILE = 4096, 2048
+# Images whose axes are computed together, that make one tree, and one of its leaves.
+BLOCK, TILE, LEAF = 4096, 2048, 32
 # Candidates compared together, by shape and by details.
 SHAPE_BATCH, DETAIL_BATCH = 65_536, 2048
 
@@ -161,7 +161,7 @@ class _Set:
         near = KDTree(points).indices if len(points) else np.empty(0, np.int64)
         for start in range(0, len(near), tile):
             members = near[start : start + tile]
-            self.tiles.append(_Tile(KDTree(points[members]), members))
+            self.tiles.append(_Tile(KDTree(points[members], LEAF), members))
 
 
 def _principal_axes(images: _Set) -> np.ndarray:
