@@ -98,6 +98,19 @@ def test_the_threshold_comes_from_val_whatever_the_test_predictions_are(make_run
         ({"rule": "youden"}, 0.4),
         ({"rule": "sensitivity", "at_least": 0.5}, 0.8),
         ({"rule": "sensitivity", "at_least": 1}, 0.4),
+        ({"rule": "specificity", "at_least": 0.6}, 0.4),
+        ({"rule": "specificity", "at_least": 1}, 0.8),
+        ({"rule": "cost", "miss_cost": 5}, 0.4),
+        ({"rule": "cost", "miss_cost": 0.5}, 0.8),
+        ({"rule": "cost", "miss_cost": 5, "prevalence": 0.1}, 0.8),
+        ({"rule": "net_benefit", "at": 0.1}, 0.4),
+        ({"rule": "net_benefit", "at": 0.9}, 0.8),
+        ({"rule": "net_benefit", "at": 0.1, "prevalence": 0.01}, 0.8),
+        # Of 3 malignant groups none may be missed: 0.3^3 <= 0.05.
+        ({"rule": "guaranteed_sensitivity", "at_least": 0.3}, 0.4),
+        # One may: P(Bin(3, 0.9) <= 1) = 0.028.
+        ({"rule": "guaranteed_sensitivity", "at_least": 0.1}, 0.8),
+        ({"rule": "guaranteed_sensitivity", "at_least": 0.3, "confidence": 0.5}, 0.8),
     ],
 )
 def test_each_rule_gives_its_threshold(make_run, score, threshold, value):
@@ -123,6 +136,32 @@ def test_without_val_predictions_the_threshold_is_a_half_and_a_note_says_so(make
 
     assert rows["a"].threshold == 0.5
     assert any("threshold is 0.5" in note for note in outcome.notes)
+
+
+def test_a_fixed_threshold_needs_no_val_predictions(make_run, score):
+    make_run("a", val=None)
+
+    row = score(threshold={"rule": "fixed", "value": 0.35})[1]["a"]
+
+    assert (row.threshold, row.threshold_rule) == (0.35, "fixed")
+
+
+def test_a_guarantee_comes_with_its_caveat_and_its_groups(make_run, score):
+    make_run("a")
+
+    outcome, rows = score(threshold={"rule": "guaranteed_sensitivity", "at_least": 0.3})
+
+    assert "from 3 malignant groups of val" in rows["a"].threshold_rule
+    assert sum("slightly optimistic" in note for note in outcome.notes) == 1
+    assert not any("Guaranteed" in note for note in score()[0].notes)
+
+
+def test_a_guarantee_that_val_is_too_small_for_is_refused(make_run, score):
+    make_run("a")
+
+    with pytest.raises(DataError, match="3 malignant groups of val cannot promise") as caught:
+        score(threshold={"rule": "guaranteed_sensitivity"})
+    assert "at least 29 malignant groups" in caught.value.expected
 
 
 def test_scores_on_val_are_called_optimistic(make_run, score):

@@ -22,6 +22,7 @@ from skinlesion.report.subjects import (
     Subject,
     fitted_threshold,
     foreign_subject,
+    guarantee_notes,
     refuse_different_images,
     run_subjects,
 )
@@ -219,6 +220,7 @@ def _notes(subjects: list[Subject], config: EvaluateConfig) -> list[str]:
         )
     if config.split == VAL:
         notes.append("Thresholds and best epochs were chosen on val: these scores are optimistic.")
+    notes += guarantee_notes(config.threshold, subjects)
     if any(subject.val is None for subject in subjects):
         notes.append("Without val predictions the threshold is 0.5; see --val-predictions.")
     return notes

@@ -106,8 +106,54 @@ class SensitivityThreshold(Section):
     )
 
 
+class SpecificityThreshold(Section):
+    """The lowest threshold with at least this specificity on val."""
+
+    rule: Literal["specificity"]
+    at_least: Annotated[float, Field(gt=0, le=1)] = 0.8
+
+
+class CostThreshold(Section):
+    """The threshold with the least expected cost of misses and false alarms on val."""
+
+    rule: Literal["cost"]
+    miss_cost: Positive = Field(20, description="of a missed malignant image, in false alarms")
+    prevalence: Probability | None = Field(
+        None, description="malignant fraction where the model will be used; null: that of val"
+    )
+
+
+class NetBenefitThreshold(Section):
+    """The threshold with the most net benefit on val to those who would act from ``at`` on."""
+
+    rule: Literal["net_benefit"]
+    at: Probability = Field(
+        0.1, description="probability of malignancy from which on a biopsy is worth it"
+    )
+    prevalence: Probability | None = Field(
+        None, description="malignant fraction where the model will be used; null: that of val"
+    )
+
+
+class GuaranteedThreshold(Section):
+    """The highest threshold that promises at least this sensitivity on new images."""
+
+    rule: Literal["guaranteed_sensitivity"]
+    at_least: Probability = Field(
+        0.9, description="0.9 needs 29 malignant groups of val at confidence 0.95, 0.95 needs 59"
+    )
+    confidence: Probability = Field(0.95, description="that the promise is kept")
+
+
 Threshold = Annotated[
-    FixedThreshold | YoudenThreshold | SensitivityThreshold, Field(discriminator="rule")
+    FixedThreshold
+    | YoudenThreshold
+    | SensitivityThreshold
+    | SpecificityThreshold
+    | CostThreshold
+    | NetBenefitThreshold
+    | GuaranteedThreshold,
+    Field(discriminator="rule"),
 ]
 
 

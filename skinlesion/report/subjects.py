@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from skinlesion import provenance
-from skinlesion.config import FixedThreshold, SensitivityThreshold, Threshold
+from skinlesion.config import Threshold
 from skinlesion.data.store import open_dataset
 from skinlesion.errors import DataError
-from skinlesion.metrics import thresholds
+from skinlesion.metrics.thresholds import OPERATING_POINTS
 from skinlesion.progress import Reporter
 from skinlesion.runs import RunDir, find_runs
 from skinlesion.tables import VAL, Predictions, floats, read_columns, refuse_duplicates
@@ -197,12 +197,29 @@ def align(subjects: Sequence[Subject]) -> Aligned:
 
 
 def fitted_threshold(rule: Threshold, val: Predictions | None) -> tuple[float, str]:
-    """The threshold and in words where it comes from; never from the split that is scored."""
-    if isinstance(rule, FixedThreshold):
-        return rule.value, "fixed"
+    """The threshold and in words where it comes from; never from the split that is scored.
+
+    Raises:
+        DataError: If val cannot support the rule.
+    """
+    point = OPERATING_POINTS[rule.rule]
     if val is None:
-        return 0.5, "fixed (no val predictions)"
-    if isinstance(rule, SensitivityThreshold):
-        value = thresholds.at_sensitivity(val.y_true, val.y_prob, target=rule.at_least)
-        return value, f"sensitivity >= {rule.at_least:g} on val"
-    return thresholds.youden(val.y_true, val.y_prob), "Youden on val"
+        if point.uses_labels:
+            return 0.5, "fixed (no val predictions)"
+        val = Predictions(*(np.empty(0) for _ in range(4)))
+    params = point.fit(val.y_true, val.y_prob, val.group, **rule.model_dump(exclude={"rule"}))
+    return params["threshold"], point.words(params)
+
+
+GUARANTEE = "guaranteed_sensitivity"
+CAVEAT = (
+    "val chose the best epoch (and ensemble weights); the promise takes it as untouched, so it is"
+    " slightly optimistic. Where the images are drawn otherwise than val's, no promise holds."
+)
+
+
+def guarantee_notes(rule: Threshold, subjects: Sequence[Subject]) -> list[str]:
+    """What must be printed beside a threshold that promises something."""
+    if rule.rule != GUARANTEE or all(subject.val is None for subject in subjects):
+        return []
+    return [f"Guaranteed sensitivity: {CAVEAT}"]
