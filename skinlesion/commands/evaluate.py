@@ -18,8 +18,10 @@ from skinlesion.metrics.scores import LOWER_IS_BETTER, canonical
 from skinlesion.progress import Reporter
 from skinlesion.report import evaluation, leaderboard
 from skinlesion.report.subjects import (
+    NO_CALIBRATION,
     Foreign,
     Subject,
+    calibrated,
     fitted_threshold,
     foreign_subject,
     guarantee_notes,
@@ -93,6 +95,7 @@ def run(
     else:
         subjects = run_subjects(config.split, runs, reporter)
     refuse_different_images(subjects)
+    subjects = [calibrated(subject, config.calibration) for subject in subjects]
     rows, files = [], []
     for subject in subjects:
         row = _score(subject, config)
@@ -220,9 +223,24 @@ def _notes(subjects: list[Subject], config: EvaluateConfig) -> list[str]:
         )
     if config.split == VAL:
         notes.append("Thresholds and best epochs were chosen on val: these scores are optimistic.")
-    notes += guarantee_notes(config.threshold, subjects)
+    notes += guarantee_notes(config.threshold, subjects) + _calibration_notes(subjects, config)
     if any(subject.val is None for subject in subjects):
         notes.append("Without val predictions the threshold is 0.5; see --val-predictions.")
+    return notes
+
+
+def _calibration_notes(subjects: list[Subject], config: EvaluateConfig) -> list[str]:
+    if config.calibration == NO_CALIBRATION:
+        return []
+    notes = [
+        f"Probabilities are calibrated ({config.calibration}), each model's on its val: thresholds,"
+        " fixed ones too, and scores are of calibrated probabilities."
+    ]
+    if config.split == VAL:
+        notes.append("Calibration was fitted on val as well: here it looks better than it is.")
+    as_they_are = [subject.name for subject in subjects if not subject.calibrator]
+    if as_they_are:
+        notes.append(f"Not calibrated, for want of val predictions: {', '.join(as_they_are)}.")
     return notes
 
 

@@ -175,6 +175,9 @@ class Judging(Section):
 class EvaluateConfig(Judging):
     """How runs are scored on a split."""
 
+    calibration: Literal["none", "temperature", "platt", "beta", "isotonic"] = Field(
+        "none", description="fitted on val; thresholds and scores are of calibrated probabilities"
+    )
     prevalence: Probability | None = Field(
         None,
         description="adds PPV and NPV where this fraction is malignant; null: as observed only",

@@ -50,6 +50,7 @@ def write(target: Path, subject: Subject, row: leaderboard.Row, *, config: Evalu
                 **leaderboard.row_to_json(row),
                 "confusion": counts,
                 **_beside_the_bootstrap(test, counts, config.confidence),
+                **({"calibrator": subject.calibrator} if subject.calibrator else {}),
             },
         )
         (folder / "figures").mkdir()
