@@ -16,7 +16,7 @@ from skinlesion.folders import write_text
 from skinlesion.metrics.intervals import bootstrap
 from skinlesion.metrics.scores import LOWER_IS_BETTER, canonical
 from skinlesion.progress import Reporter
-from skinlesion.report import evaluation, leaderboard
+from skinlesion.report import evaluation, leaderboard, subgroups
 from skinlesion.report.subjects import (
     NO_CALIBRATION,
     Foreign,
@@ -96,16 +96,20 @@ def run(
         subjects = run_subjects(config.split, runs, reporter)
     refuse_different_images(subjects)
     subjects = [calibrated(subject, config.calibration) for subject in subjects]
+    names = subgroups.read_names(config.subgroups, subjects[0].test.image_id.tolist())
     rows, files = [], []
+    parts: subgroups.Found = {}
     for subject in subjects:
         row = _score(subject, config)
         rows.append(row)
         folder = _folder(subject, config, reports)
-        evaluation.write(folder, subject, row, config=config)
+        parts = subgroups.score(subject, names, config=config)
+        evaluation.write(folder, subject, row, config=config, parts=parts)
         files.append(folder)
     rows.append(_always_benign(subjects[0].test, config))
     rows = leaderboard.ranked(rows)
     notes = ([note] if note else []) + _notes(subjects, config)
+    notes += subgroups.warnings(parts)  # of sizes: they are the same for all subjects
     files += _write_leaderboard(rows, notes, config, reports)
     return Outcome(rows, notes, files, config.split)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from skinlesion.config.section import Positive, Probability, Section
 
@@ -172,6 +172,27 @@ class Judging(Section):
     seed: int = Field(0, ge=0, description="of the bootstrap")
 
 
+class Subgroups(Section):
+    """Parts of the split, by columns of a table, each scored for itself; null: none."""
+
+    file: Path = Field(description="CSV with image_id and the columns: a data set's metadata.csv")
+    columns: tuple[str, ...] = Field(min_length=1, description="one table each: sex, age, ...")
+    bands: dict[str, tuple[float, ...]] = Field(
+        default_factory=dict,
+        description="of columns of numbers, where one subgroup ends and the next begins",
+    )
+    scores: tuple[str, ...] = Field(
+        ("roc_auc", "sensitivity", "specificity"), min_length=1, description="of each subgroup"
+    )
+
+    @model_validator(mode="after")
+    def _refuse_bands_of_nothing(self) -> Self:
+        others = sorted(set(self.bands) - set(self.columns))
+        if others:
+            raise ValueError(f"bands of {', '.join(others)}, which is not among columns")
+        return self
+
+
 class EvaluateConfig(Judging):
     """How runs are scored on a split."""
 
@@ -182,6 +203,7 @@ class EvaluateConfig(Judging):
         None,
         description="adds PPV and NPV where this fraction is malignant; null: as observed only",
     )
+    subgroups: Subgroups | None = None
 
 
 class CompareConfig(Judging):
