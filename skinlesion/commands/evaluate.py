@@ -16,7 +16,7 @@ from skinlesion.folders import write_text
 from skinlesion.metrics.intervals import bootstrap
 from skinlesion.metrics.scores import LOWER_IS_BETTER, canonical
 from skinlesion.progress import Reporter
-from skinlesion.report import evaluation, leaderboard, subgroups
+from skinlesion.report import decisions, evaluation, leaderboard, subgroups
 from skinlesion.report.subjects import (
     NO_CALIBRATION,
     Foreign,
@@ -228,6 +228,7 @@ def _notes(subjects: list[Subject], config: EvaluateConfig) -> list[str]:
     if config.split == VAL:
         notes.append("Thresholds and best epochs were chosen on val: these scores are optimistic.")
     notes += guarantee_notes(config.threshold, subjects) + _calibration_notes(subjects, config)
+    notes += decisions.notes(subjects, config)
     if any(subject.val is None for subject in subjects):
         notes.append("Without val predictions the threshold is 0.5; see --val-predictions.")
     return notes

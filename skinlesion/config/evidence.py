@@ -193,6 +193,31 @@ class Subgroups(Section):
         return self
 
 
+class Referral(Section):
+    """Conformal sets, fitted on val: which images to leave to a dermatologist; null: none."""
+
+    benign_coverage: Probability = Field(
+        0.9, description="share of benign images whose set shall hold benign"
+    )
+    malignant_coverage: Probability = Field(
+        0.95, description="likewise; 0.95 needs 19 malignant groups of val, or every set holds it"
+    )
+
+
+class DecisionCurve(Section):
+    """Net benefit at evenly spaced threshold probabilities, in metrics.json; null: none."""
+
+    lowest: Probability = 0.01
+    highest: Probability = 0.5
+    steps: int = Field(50, ge=2, description="threshold probabilities, both ends among them")
+
+    @model_validator(mode="after")
+    def _refuse_reversed_ends(self) -> Self:
+        if self.lowest >= self.highest:
+            raise ValueError("lowest must be below highest")
+        return self
+
+
 class EvaluateConfig(Judging):
     """How runs are scored on a split."""
 
@@ -204,6 +229,17 @@ class EvaluateConfig(Judging):
         description="adds PPV and NPV where this fraction is malignant; null: as observed only",
     )
     subgroups: Subgroups | None = None
+    referral: Referral | None = None
+    decision_curve: DecisionCurve | None = None
+    risk_coverage: bool = Field(
+        False, description="adds to metrics.json what is wrong among the most certain images"
+    )
+    reliability: bool = Field(
+        False, description="adds the bins of a reliability diagram and the parts of Brier's score"
+    )
+    mistakes: int = Field(
+        0, ge=0, description="adds so many of the worst false negatives and false positives"
+    )
 
 
 class CompareConfig(Judging):

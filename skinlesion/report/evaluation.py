@@ -14,7 +14,7 @@ from skinlesion.metrics.intervals import Estimate
 from skinlesion.metrics.proportions import wilson_all
 from skinlesion.metrics.recalibration import recalibrate
 from skinlesion.metrics.scores import confusion
-from skinlesion.report import figures, leaderboard, subgroups
+from skinlesion.report import decisions, figures, leaderboard, subgroups
 from skinlesion.report.subjects import Subject, fitted_threshold
 from skinlesion.runs import RunDir, write_json
 from skinlesion.tables import Predictions, floats, read_columns
@@ -59,6 +59,7 @@ def write(
                 "confusion": counts,
                 **_beside_the_bootstrap(test, counts, config.confidence),
                 **({"calibrator": subject.calibrator} if subject.calibrator else {}),
+                **decisions.to_json(subject, threshold=threshold, config=config),
                 **({"subgroups": subgroups.to_json(parts)} if parts else {}),
             },
         )
