@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -61,7 +61,7 @@ def read_names(settings: Subgroups | None, image_ids: Sequence[str]) -> dict[str
 def score(
     subject: Subject, names: Mapping[str, Mapping[str, str]], *, config: EvaluateConfig
 ) -> dict[str, metric.Subgroups]:
-    """Each column's subgroups with their scores, intervals and gaps.
+    """Each column's subgroups, bands ascending, with their scores, intervals and gaps.
 
     Args:
         subject: Predictions on the split, and on val for the threshold, the same for all.
@@ -72,7 +72,7 @@ def score(
         return {}
     test = subject.test
     threshold, _ = fitted_threshold(config.threshold, subject.val)
-    return {
+    found = {
         column: metric.score_subgroups(
             test.y_true,
             test.y_prob,
@@ -86,6 +86,11 @@ def score(
         )
         for column, name_of in names.items()
     }
+    for column, edges in config.subgroups.bands.items():
+        ascending = [*metric.bands([edges[0] - 1, *edges], edges=edges), metric.UNKNOWN]
+        rows = sorted(found[column].rows, key=lambda row: ascending.index(row.name))
+        found[column] = replace(found[column], rows=rows)
+    return found
 
 
 def warnings(found: Found) -> list[str]:
