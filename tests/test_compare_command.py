@@ -56,6 +56,16 @@ def table(path, rows, group=None):
     return path
 
 
+def test_a_guaranteed_threshold_comes_with_its_caveat(make_run, judge):
+    runs = [make_run("a"), make_run("b")]
+
+    guaranteed = judge(*runs, threshold={"rule": "guaranteed_sensitivity", "at_least": 0.3})
+
+    assert "3 malignant groups" in guaranteed.to_json()["models"][0]["threshold_rule"]
+    assert any("slightly optimistic" in note for note in guaranteed.to_json()["notes"])
+    assert not any("slightly optimistic" in note for note in judge(*runs).to_json()["notes"])
+
+
 # --- verdicts ---------------------------------------------------------------------------------
 
 

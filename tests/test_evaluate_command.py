@@ -10,6 +10,7 @@ from skinlesion.commands import evaluate
 from skinlesion.config import EvaluateConfig
 from skinlesion.data.store import write_dataset
 from skinlesion.errors import ConfigError, DataError, IntegrityError, QualityGateError
+from skinlesion.metrics.calibration import CALIBRATORS
 from skinlesion.metrics.delong import delong_interval
 from skinlesion.metrics.proportions import PROPORTIONS, wilson
 from skinlesion.metrics.recalibration import recalibrate
@@ -25,7 +26,7 @@ def score(tmp_path):
 
     def run(*runs, reporter=None, predictions=None, **options):
         config = {"resamples": 100}
-        for name in ("split", "threshold", "seed", "interval", "confidence", "prevalence"):
+        for name in EvaluateConfig.model_fields:
             if name in options:
                 config[name] = options.pop(name)
         paths = [getattr(run, "path", run) for run in runs]
@@ -98,6 +99,19 @@ def test_the_threshold_comes_from_val_whatever_the_test_predictions_are(make_run
         ({"rule": "youden"}, 0.4),
         ({"rule": "sensitivity", "at_least": 0.5}, 0.8),
         ({"rule": "sensitivity", "at_least": 1}, 0.4),
+        ({"rule": "specificity", "at_least": 0.6}, 0.4),
+        ({"rule": "specificity", "at_least": 1}, 0.8),
+        ({"rule": "cost", "miss_cost": 5}, 0.4),
+        ({"rule": "cost", "miss_cost": 0.5}, 0.8),
+        ({"rule": "cost", "miss_cost": 5, "prevalence": 0.1}, 0.8),
+        ({"rule": "net_benefit", "at": 0.1}, 0.4),
+        ({"rule": "net_benefit", "at": 0.9}, 0.8),
+        ({"rule": "net_benefit", "at": 0.1, "prevalence": 0.01}, 0.8),
+        # Of 3 malignant groups none may be missed: 0.3^3 <= 0.05.
+        ({"rule": "guaranteed_sensitivity", "at_least": 0.3}, 0.4),
+        # One may: P(Bin(3, 0.9) <= 1) = 0.028.
+        ({"rule": "guaranteed_sensitivity", "at_least": 0.1}, 0.8),
+        ({"rule": "guaranteed_sensitivity", "at_least": 0.3, "confidence": 0.5}, 0.8),
     ],
 )
 def test_each_rule_gives_its_threshold(make_run, score, threshold, value):
@@ -123,6 +137,32 @@ def test_without_val_predictions_the_threshold_is_a_half_and_a_note_says_so(make
 
     assert rows["a"].threshold == 0.5
     assert any("threshold is 0.5" in note for note in outcome.notes)
+
+
+def test_a_fixed_threshold_needs_no_val_predictions(make_run, score):
+    make_run("a", val=None)
+
+    row = score(threshold={"rule": "fixed", "value": 0.35})[1]["a"]
+
+    assert (row.threshold, row.threshold_rule) == (0.35, "fixed")
+
+
+def test_a_guarantee_comes_with_its_caveat_and_its_groups(make_run, score):
+    make_run("a")
+
+    outcome, rows = score(threshold={"rule": "guaranteed_sensitivity", "at_least": 0.3})
+
+    assert "from 3 malignant groups of val" in rows["a"].threshold_rule
+    assert sum("slightly optimistic" in note for note in outcome.notes) == 1
+    assert not any("Guaranteed" in note for note in score()[0].notes)
+
+
+def test_a_guarantee_that_val_is_too_small_for_is_refused(make_run, score):
+    make_run("a")
+
+    with pytest.raises(DataError, match="3 malignant groups of val cannot promise") as caught:
+        score(threshold={"rule": "guaranteed_sensitivity"})
+    assert "at least 29 malignant groups" in caught.value.expected
 
 
 def test_scores_on_val_are_called_optimistic(make_run, score):
@@ -300,6 +340,69 @@ def test_the_figures_are_images_and_the_training_curves_are_among_them(
     drawn = {path.name: path.read_bytes() for path in run.evaluation("test").glob("figures/*")}
     assert set(drawn) == {"confusion.png", "roc.png", "precision_recall.png", "training.png"}
     assert all(content.startswith(b"\x89PNG") for content in drawn.values())
+
+
+# --- calibration ------------------------------------------------------------------------------
+
+CALIBRATED = [name for name in CALIBRATORS if name != "none"]
+
+
+@pytest.mark.parametrize("method", CALIBRATED)
+def test_calibration_is_fitted_on_val_applied_to_the_split_and_kept(make_run, score, method):
+    run = make_run("a")
+    val, test = predictions(VAL), predictions(TEST)
+
+    outcome, rows = score(calibration=method)
+
+    params = CALIBRATORS[method].fit(val.y_true, val.y_prob)
+    moved = CALIBRATORS[method].apply(params, test.y_prob)
+    assert metrics(run)["calibrator"] == {"method": method, "params": params, "fitted_on": "val"}
+    assert rows["a"].scores["brier"].value == pytest.approx(((moved - test.y_true) ** 2).mean())
+    assert any(f"calibrated ({method})" in note for note in outcome.notes)
+
+
+@pytest.mark.parametrize("method", [m for m in CALIBRATED if CALIBRATORS[m].keeps_order])
+def test_a_rising_calibration_moves_the_threshold_but_no_call(make_run, score, method):
+    run = make_run("a")
+
+    rows = score(calibration=method)[1]
+
+    moved = CALIBRATORS[method].apply(metrics(run)["calibrator"]["params"], np.array([0.4]))
+    assert rows["a"].threshold == moved[0] != 0.4
+    assert metrics(run)["confusion"] == {"tn": 3, "fp": 2, "fn": 1, "tp": 2}
+    assert rows["a"].scores["roc_auc"].value == 13 / 15
+
+
+@pytest.mark.parametrize("method", CALIBRATED)
+def test_a_guarantee_misses_no_more_after_calibration(make_run, score, method):
+    rule = {"rule": "guaranteed_sensitivity", "at_least": 0.1}
+    run = make_run("a")
+
+    score(threshold=rule)
+    before = metrics(run)["confusion"]
+    score(threshold=rule, calibration=method)
+
+    assert metrics(run)["confusion"]["fn"] <= before["fn"]
+
+
+def test_without_val_predictions_nothing_is_calibrated_and_a_note_names_the_run(make_run, score):
+    run = make_run("a", val=None)
+
+    outcome, rows = score(calibration="platt")
+
+    assert rows["a"].scores == score()[1]["a"].scores
+    assert "calibrator" not in metrics(run)
+    assert "Not calibrated, for want of val predictions: a." in outcome.notes
+
+
+def test_calibration_scored_on_val_is_called_flattered(make_run, score):
+    make_run("a")
+
+    flattered = "Calibration was fitted on val as well"
+
+    assert any(flattered in note for note in score(split="val", calibration="beta")[0].notes)
+    assert not any(flattered in note for note in score(calibration="beta")[0].notes)
+    assert not any("alibrat" in note for note in score()[0].notes)
 
 
 # --- what is refused --------------------------------------------------------------------------

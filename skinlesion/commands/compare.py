@@ -25,6 +25,7 @@ from skinlesion.report.subjects import (
     align,
     fitted_threshold,
     foreign_subject,
+    guarantee_notes,
     run_subjects,
 )
 from skinlesion.runs import expand, write_json
@@ -155,6 +156,7 @@ def _notes(
         )
     if config.split == VAL:
         notes.append("Thresholds and best epochs were chosen on val: these scores are optimistic.")
+    notes += guarantee_notes(config.threshold, subjects)
     if config.threshold.rule != "fixed" and any(subject.val is None for subject in subjects):
         notes.append("Without val predictions the threshold is 0.5.")
     return notes

@@ -16,12 +16,15 @@ from skinlesion.folders import write_text
 from skinlesion.metrics.intervals import bootstrap
 from skinlesion.metrics.scores import LOWER_IS_BETTER, canonical
 from skinlesion.progress import Reporter
-from skinlesion.report import evaluation, leaderboard
+from skinlesion.report import decisions, evaluation, leaderboard, subgroups
 from skinlesion.report.subjects import (
+    NO_CALIBRATION,
     Foreign,
     Subject,
+    calibrated,
     fitted_threshold,
     foreign_subject,
+    guarantee_notes,
     refuse_different_images,
     run_subjects,
 )
@@ -92,16 +95,21 @@ def run(
     else:
         subjects = run_subjects(config.split, runs, reporter)
     refuse_different_images(subjects)
+    subjects = [calibrated(subject, config.calibration) for subject in subjects]
+    names = subgroups.read_names(config.subgroups, subjects[0].test.image_id.tolist())
     rows, files = [], []
+    parts: subgroups.Found = {}
     for subject in subjects:
         row = _score(subject, config)
         rows.append(row)
         folder = _folder(subject, config, reports)
-        evaluation.write(folder, subject, row, config=config)
+        parts = subgroups.score(subject, names, config=config)
+        evaluation.write(folder, subject, row, config=config, parts=parts)
         files.append(folder)
     rows.append(_always_benign(subjects[0].test, config))
     rows = leaderboard.ranked(rows)
     notes = ([note] if note else []) + _notes(subjects, config)
+    notes += subgroups.warnings(parts)  # of sizes: they are the same for all subjects
     files += _write_leaderboard(rows, notes, config, reports)
     return Outcome(rows, notes, files, config.split)
 
@@ -219,8 +227,25 @@ def _notes(subjects: list[Subject], config: EvaluateConfig) -> list[str]:
         )
     if config.split == VAL:
         notes.append("Thresholds and best epochs were chosen on val: these scores are optimistic.")
+    notes += guarantee_notes(config.threshold, subjects) + _calibration_notes(subjects, config)
+    notes += decisions.notes(subjects, config)
     if any(subject.val is None for subject in subjects):
         notes.append("Without val predictions the threshold is 0.5; see --val-predictions.")
+    return notes
+
+
+def _calibration_notes(subjects: list[Subject], config: EvaluateConfig) -> list[str]:
+    if config.calibration == NO_CALIBRATION:
+        return []
+    notes = [
+        f"Probabilities are calibrated ({config.calibration}), each model's on its val: thresholds,"
+        " fixed ones too, and scores are of calibrated probabilities."
+    ]
+    if config.split == VAL:
+        notes.append("Calibration was fitted on val as well: here it looks better than it is.")
+    as_they_are = [subject.name for subject in subjects if not subject.calibrator]
+    if as_they_are:
+        notes.append(f"Not calibrated, for want of val predictions: {', '.join(as_they_are)}.")
     return notes
 
 

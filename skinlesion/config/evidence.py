@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from skinlesion.config.section import Positive, Probability, Section
 
@@ -106,8 +106,54 @@ class SensitivityThreshold(Section):
     )
 
 
+class SpecificityThreshold(Section):
+    """The lowest threshold with at least this specificity on val."""
+
+    rule: Literal["specificity"]
+    at_least: Annotated[float, Field(gt=0, le=1)] = 0.8
+
+
+class CostThreshold(Section):
+    """The threshold with the least expected cost of misses and false alarms on val."""
+
+    rule: Literal["cost"]
+    miss_cost: Positive = Field(20, description="of a missed malignant image, in false alarms")
+    prevalence: Probability | None = Field(
+        None, description="malignant fraction where the model will be used; null: that of val"
+    )
+
+
+class NetBenefitThreshold(Section):
+    """The threshold with the most net benefit on val to those who would act from ``at`` on."""
+
+    rule: Literal["net_benefit"]
+    at: Probability = Field(
+        0.1, description="probability of malignancy from which on a biopsy is worth it"
+    )
+    prevalence: Probability | None = Field(
+        None, description="malignant fraction where the model will be used; null: that of val"
+    )
+
+
+class GuaranteedThreshold(Section):
+    """The highest threshold that promises at least this sensitivity on new images."""
+
+    rule: Literal["guaranteed_sensitivity"]
+    at_least: Probability = Field(
+        0.9, description="0.9 needs 29 malignant groups of val at confidence 0.95, 0.95 needs 59"
+    )
+    confidence: Probability = Field(0.95, description="that the promise is kept")
+
+
 Threshold = Annotated[
-    FixedThreshold | YoudenThreshold | SensitivityThreshold, Field(discriminator="rule")
+    FixedThreshold
+    | YoudenThreshold
+    | SensitivityThreshold
+    | SpecificityThreshold
+    | CostThreshold
+    | NetBenefitThreshold
+    | GuaranteedThreshold,
+    Field(discriminator="rule"),
 ]
 
 
@@ -126,12 +172,73 @@ class Judging(Section):
     seed: int = Field(0, ge=0, description="of the bootstrap")
 
 
+class Subgroups(Section):
+    """Parts of the split, by columns of a table, each scored for itself; null: none."""
+
+    file: Path = Field(description="CSV with image_id and the columns: a data set's metadata.csv")
+    columns: tuple[str, ...] = Field(min_length=1, description="one table each: sex, age, ...")
+    bands: dict[str, tuple[float, ...]] = Field(
+        default_factory=dict,
+        description="of columns of numbers, where one subgroup ends and the next begins",
+    )
+    scores: tuple[str, ...] = Field(
+        ("roc_auc", "sensitivity", "specificity"), min_length=1, description="of each subgroup"
+    )
+
+    @model_validator(mode="after")
+    def _refuse_bands_of_nothing(self) -> Self:
+        others = sorted(set(self.bands) - set(self.columns))
+        if others:
+            raise ValueError(f"bands of {', '.join(others)}, which is not among columns")
+        return self
+
+
+class Referral(Section):
+    """Conformal sets, fitted on val: which images to leave to a dermatologist; null: none."""
+
+    benign_coverage: Probability = Field(
+        0.9, description="share of benign images whose set shall hold benign"
+    )
+    malignant_coverage: Probability = Field(
+        0.95, description="likewise; 0.95 needs 19 malignant groups of val, or every set holds it"
+    )
+
+
+class DecisionCurve(Section):
+    """Net benefit at evenly spaced threshold probabilities, in metrics.json; null: none."""
+
+    lowest: Probability = 0.01
+    highest: Probability = 0.5
+    steps: int = Field(50, ge=2, description="threshold probabilities, both ends among them")
+
+    @model_validator(mode="after")
+    def _refuse_reversed_ends(self) -> Self:
+        if self.lowest >= self.highest:
+            raise ValueError("lowest must be below highest")
+        return self
+
+
 class EvaluateConfig(Judging):
     """How runs are scored on a split."""
 
+    calibration: Literal["none", "temperature", "platt", "beta", "isotonic"] = Field(
+        "none", description="fitted on val; thresholds and scores are of calibrated probabilities"
+    )
     prevalence: Probability | None = Field(
         None,
         description="adds PPV and NPV where this fraction is malignant; null: as observed only",
+    )
+    subgroups: Subgroups | None = None
+    referral: Referral | None = None
+    decision_curve: DecisionCurve | None = None
+    risk_coverage: bool = Field(
+        False, description="adds to metrics.json what is wrong among the most certain images"
+    )
+    reliability: bool = Field(
+        False, description="adds the bins of a reliability diagram and the parts of Brier's score"
+    )
+    mistakes: int = Field(
+        0, ge=0, description="adds so many of the worst false negatives and false positives"
     )
 
 

@@ -16,6 +16,7 @@ from skinlesion.metrics.intervals import Estimate
 from skinlesion.report.leaderboard import (
     UNDEFINED,
     estimate_to_json,
+    markdown_row,
     none_if_nan,
     with_interval,
 )
@@ -94,13 +95,13 @@ def sentences(report: Report) -> list[str]:
 
 def to_markdown(report: Report) -> str:
     """The models, the pairs and the notes under one heading."""
-    lines = [f"# {report.title}", "", _markdown_row(["Model", "Kind", report.score, "Threshold"])]
-    lines.append(_markdown_row(["---"] * 4))
+    lines = [f"# {report.title}", "", markdown_row(["Model", "Kind", report.score, "Threshold"])]
+    lines.append(markdown_row(["---"] * 4))
     for model, estimate in zip(report.models, report.found.models, strict=True):
         threshold = f"{model.threshold:.3f} ({model.threshold_rule})"
-        lines.append(_markdown_row([model.name, model.kind, with_interval(estimate), threshold]))
-    lines += ["", _markdown_row(HEADINGS), _markdown_row(["---"] * len(HEADINGS))]
-    lines += [_markdown_row(_cells(report, pair)) for pair in report.found.pairs]
+        lines.append(markdown_row([model.name, model.kind, with_interval(estimate), threshold]))
+    lines += ["", markdown_row(HEADINGS), markdown_row(["---"] * len(HEADINGS))]
+    lines += [markdown_row(_cells(report, pair)) for pair in report.found.pairs]
     lines += ["", *(f"- {sentence}" for sentence in sentences(report))]
     lines += ["", *(f"- {note}" for note in report.notes)]
     return "\n".join(lines) + "\n"
@@ -194,7 +195,3 @@ def _pair_to_json(report: Report, pair: metrics.Pair) -> dict[str, Any]:
         "better": None if pair.better is None else report.models[pair.better].name,
         "verdict": verdict(report, pair),
     }
-
-
-def _markdown_row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -8,19 +8,26 @@ from typing import Any
 
 from skinlesion.config import EvaluateConfig, read_yaml
 from skinlesion.errors import DataError
-from skinlesion.folders import new_folder
+from skinlesion.folders import new_folder, write_text
 from skinlesion.metrics.delong import delong_interval
 from skinlesion.metrics.intervals import Estimate
 from skinlesion.metrics.proportions import wilson_all
 from skinlesion.metrics.recalibration import recalibrate
 from skinlesion.metrics.scores import confusion
-from skinlesion.report import figures, leaderboard
+from skinlesion.report import decisions, figures, leaderboard, subgroups
 from skinlesion.report.subjects import Subject, fitted_threshold
 from skinlesion.runs import RunDir, write_json
 from skinlesion.tables import Predictions, floats, read_columns
 
 
-def write(target: Path, subject: Subject, row: leaderboard.Row, *, config: EvaluateConfig) -> None:
+def write(
+    target: Path,
+    subject: Subject,
+    row: leaderboard.Row,
+    *,
+    config: EvaluateConfig,
+    parts: subgroups.Found,
+) -> None:
     """Write the evaluation in ``target``, whole or not at all; an older one is replaced.
 
     Args:
@@ -28,6 +35,7 @@ def write(target: Path, subject: Subject, row: leaderboard.Row, *, config: Evalu
         subject: What was scored.
         row: Its scores.
         config: What it was scored with.
+        parts: Its scores by subgroup; empty: none were asked for.
 
     Raises:
         DataError: If ``target`` is a folder of something else.
@@ -50,8 +58,14 @@ def write(target: Path, subject: Subject, row: leaderboard.Row, *, config: Evalu
                 **leaderboard.row_to_json(row),
                 "confusion": counts,
                 **_beside_the_bootstrap(test, counts, config.confidence),
+                **({"calibrator": subject.calibrator} if subject.calibrator else {}),
+                **decisions.to_json(subject, threshold=threshold, config=config),
+                **({"subgroups": subgroups.to_json(parts)} if parts else {}),
             },
         )
+        if parts:
+            tables = subgroups.to_markdown(parts, title=title, confidence=config.confidence)
+            write_text(folder / subgroups.FILE, tables)
         (folder / "figures").mkdir()
         figures.save(
             figures.confusion_figure(counts, title=title, classes=subject.classes),

@@ -86,11 +86,11 @@ def to_markdown(rows: Iterable[Row], *, title: str, notes: Sequence[str] = ()) -
     rows = ranked(rows)
     columns = _columns(rows)
     headings = ["Model", "Kind", *(column.heading for column in columns), "Threshold", "Images"]
-    lines = [f"# {title}", "", _markdown_row(headings), _markdown_row(["---"] * len(headings))]
+    lines = [f"# {title}", "", markdown_row(headings), markdown_row(["---"] * len(headings))]
     for row in rows:
         scores = [with_interval(_score(row, column.score)) for column in columns]
         images = f"{row.n:,} ({row.positives:,} malignant)"
-        lines.append(_markdown_row([row.name, row.kind, *scores, _threshold(row), images]))
+        lines.append(markdown_row([row.name, row.kind, *scores, _threshold(row), images]))
     if notes:
         lines += ["", *(f"- {note}" for note in notes)]
     return "\n".join(lines) + "\n"
@@ -143,6 +143,11 @@ def with_interval(estimate: Estimate) -> str:
     return f"{estimate.value:.3f} ({estimate.low:.3f}-{estimate.high:.3f})"
 
 
+def markdown_row(cells: Iterable[str]) -> str:
+    """One line of a table; bars in cells are escaped."""
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
 def _columns(rows: Iterable[Row]) -> tuple[Column, ...]:
     """``COLUMNS``, and predictive values at a prevalence where one was given."""
     given = any(column.score in row.scores for row in rows for column in AT_PREVALENCE)
@@ -165,10 +170,6 @@ def _threshold(row: Row) -> str:
     if row.threshold is None:
         return row.threshold_rule
     return f"{row.threshold:.3f} ({row.threshold_rule})"
-
-
-def _markdown_row(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def row_to_json(row: Row) -> dict[str, Any]:

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from skinlesion import provenance
-from skinlesion.config import FixedThreshold, SensitivityThreshold, Threshold
+from skinlesion.config import Threshold
 from skinlesion.data.store import open_dataset
 from skinlesion.errors import DataError
-from skinlesion.metrics import thresholds
+from skinlesion.metrics.calibration import CALIBRATORS
+from skinlesion.metrics.thresholds import OPERATING_POINTS
 from skinlesion.progress import Reporter
 from skinlesion.runs import RunDir, find_runs
 from skinlesion.tables import VAL, Predictions, floats, read_columns, refuse_duplicates
+
+NO_CALIBRATION = "none"
+GUARANTEE = "guaranteed_sensitivity"
+CAVEAT = (
+    "val chose the best epoch (and ensemble weights); the promise takes it as untouched, so it is"
+    " slightly optimistic. Where the images are drawn otherwise than val's, no promise holds."
+)
 
 
 @dataclass(frozen=True)
@@ -29,6 +38,8 @@ class Subject:
         val: Predictions on val, where the threshold is fitted; None: there are none.
         classes: Names of label 0 and label 1.
         run: Where it comes from; None for a foreign table.
+        calibrator: Method, parameters and the split they were fitted on, if its probabilities were
+            calibrated: plain values.
     """
 
     name: str
@@ -37,6 +48,7 @@ class Subject:
     val: Predictions | None
     classes: tuple[str, str]
     run: RunDir | None = None
+    calibrator: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -196,13 +208,48 @@ def align(subjects: Sequence[Subject]) -> Aligned:
     )
 
 
+def calibrated(subject: Subject, method: str) -> Subject:
+    """The subject with the probabilities of val and of the split calibrated, both as fitted on val.
+
+    A threshold fitted on the calibrated val is where the one of the uncalibrated val would go, as
+    calibration never turns the order round. Without val predictions nothing is changed.
+
+    Args:
+        subject: With probabilities as predicted.
+        method: One of ``CALIBRATORS``.
+
+    Raises:
+        DataError: If val lacks a class.
+    """
+    if method == NO_CALIBRATION or subject.val is None:
+        return subject
+    calibrator = CALIBRATORS[method]
+    params = calibrator.fit(subject.val.y_true, subject.val.y_prob)
+    val, test = (
+        replace(table, y_prob=calibrator.apply(params, table.y_prob))
+        for table in (subject.val, subject.test)
+    )
+    found = {"method": method, "params": params, "fitted_on": VAL}
+    return replace(subject, val=val, test=test, calibrator=found)
+
+
 def fitted_threshold(rule: Threshold, val: Predictions | None) -> tuple[float, str]:
-    """The threshold and in words where it comes from; never from the split that is scored."""
-    if isinstance(rule, FixedThreshold):
-        return rule.value, "fixed"
+    """The threshold and in words where it comes from; never from the split that is scored.
+
+    Raises:
+        DataError: If val cannot support the rule.
+    """
+    point = OPERATING_POINTS[rule.rule]
     if val is None:
-        return 0.5, "fixed (no val predictions)"
-    if isinstance(rule, SensitivityThreshold):
-        value = thresholds.at_sensitivity(val.y_true, val.y_prob, target=rule.at_least)
-        return value, f"sensitivity >= {rule.at_least:g} on val"
-    return thresholds.youden(val.y_true, val.y_prob), "Youden on val"
+        if point.uses_labels:
+            return 0.5, "fixed (no val predictions)"
+        val = Predictions(*(np.empty(0) for _ in range(4)))
+    params = point.fit(val.y_true, val.y_prob, val.group, **rule.model_dump(exclude={"rule"}))
+    return params["threshold"], point.words(params)
+
+
+def guarantee_notes(rule: Threshold, subjects: Sequence[Subject]) -> list[str]:
+    """What must be printed beside a threshold that promises something."""
+    if rule.rule != GUARANTEE or all(subject.val is None for subject in subjects):
+        return []
+    return [f"Guaranteed sensitivity: {CAVEAT}"]
