@@ -137,7 +137,10 @@ def test_an_encrypted_member_is_refused(written):
     assert refused(written(bytes(content))) == "a.jpg (encrypted)"
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>", zip_of({"a": b"x"})[:-5]])
+CUT_SHORT = zip_of({"a": b"x"})[:-5]
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", CUT_SHORT], ids=["empty", "html", "cut short"])
 def test_what_is_no_zip_is_refused(written, content):
     with pytest.raises(DataError, match="is not a readable zip"), open_zip(written(content)):
         pass
