@@ -1,5 +1,6 @@
 """Every field of TrainConfig and FinetuneConfig bites: changing it changes what a run computes."""
 
+import itertools
 from typing import Literal, get_args, get_origin
 
 import numpy as np
@@ -93,6 +94,8 @@ FINETUNE_CASES = {
     "freeze_batch_norm": {"freeze_batch_norm": False},
     "optimizer": {"optimizer": {"name": "adamw", "learning_rate": 1e-3}},
     "limit": {"limit": 8},
+    "augment": {"augment": {"flip": True, "hue": 0.3}},
+    "epochs": {"epochs": 2},
 }
 
 
@@ -128,7 +131,7 @@ class Runs:
     """Runs made once for each config, and the places that stand in the cases."""
 
     def __init__(self, folder):
-        self.folder, self.made = folder, {}
+        self.folder, self.made, self.numbers = folder, {}, itertools.count()
         self.dataset = write_lesions(folder / "dataset")
         self.other = write_lesions(folder / "other", seed=1)
 
@@ -140,7 +143,7 @@ class Runs:
             if "run" in changes:
                 changes = {"run": str(self.of(train_config, freeze_batch_norm=True).path)}
             known = {name: places.get(str(value), value) for name, value in changes.items()}
-            path = self.folder / f"run{len(self.made)}"
+            path = self.folder / f"run{next(self.numbers)}"
             if make is finetune_config:
                 self.made[key] = run_finetune(make(self.of(train_config).path, **known), path)
             else:

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from skinlesion.commands import finetune, train
-from skinlesion.config import FinetuneConfig, TrainConfig, validate
+from skinlesion.config import FinetuneConfig, PreprocessConfig, TrainConfig, validate
 from skinlesion.data.store import write_dataset
 from skinlesion.models.backbones import BACKBONES, Backbone
 from skinlesion.progress import Counter, Reporter
@@ -86,7 +86,8 @@ def write_lesions(folder, *, counts=COUNTS, size=SIZE, seed=0, names=None):
         source=np.full(len(ids), "fabricated"),
     )
     pixels = [_lesion(value, size, rng) for value in label]
-    write_dataset(folder, manifest, pixels, size=size, description={})
+    settings = PreprocessConfig(image_size=size).model_dump(mode="json")
+    write_dataset(folder, manifest, pixels, size=size, description={"settings": settings})
     return folder
 
 
