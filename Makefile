@@ -26,7 +26,7 @@ test: install
 	$(PYTEST)
 
 test-fast: install
-	$(PYTEST) -m 'not tensorflow and not real_data and not slow and not network and not gpu'
+	$(PYTEST) -m 'not tensorflow and not thorough and not real_data and not slow and not network and not gpu'
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow --timeout 3600

@@ -17,6 +17,8 @@ from skinlesion.data.protected import Protected
 from skinlesion.data.synthetic import draw_lesion
 from skinlesion.tables import Manifest
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture(scope="module")
 def drawn():

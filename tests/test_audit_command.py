@@ -15,6 +15,8 @@ from skinlesion.data.store import fingerprint as fingerprint_of
 from skinlesion.data.synthetic.folder import draw_image
 from skinlesion.runs import read_json, write_json
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory):

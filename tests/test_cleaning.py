@@ -21,6 +21,8 @@ from skinlesion.data.images import decode, to_square
 from skinlesion.data.shards import decode_shards, read_pixels
 from skinlesion.data.synthetic import artefacts, draw_lesion
 
+pytestmark = pytest.mark.thorough
+
 SIZE = 256
 EVERYTHING = Cleaning(border_crop=True, hair_removal=True, color_constancy="shades_of_gray")
 FITS = ("squash", "letterbox", "center_crop")

@@ -19,6 +19,8 @@ from skinlesion.errors import (
     SkinlesionError,
 )
 
+pytestmark = pytest.mark.thorough
+
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = (
     "download-isic",

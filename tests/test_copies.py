@@ -20,6 +20,8 @@ from skinlesion.data.protected import NAMES, Protected, load
 from skinlesion.data.sources import isic_id
 from skinlesion.data.synthetic import draw_lesion
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture(scope="module")
 def drawn():

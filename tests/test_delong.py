@@ -9,6 +9,8 @@ from skinlesion.errors import ConfigError, DataError
 from skinlesion.metrics.delong import auc_covariance, delong_interval, delong_test
 from skinlesion.metrics.scores import SCORES
 
+pytestmark = pytest.mark.thorough
+
 # DeLong, DeLong and Clarke-Pearson 1988: ovarian cancer with bowel obstruction; albumin, total
 # protein, K-G score and whether surgery helped (1), for the patients with all three. Data from the
 # SAS/STAT User's Guide, LOGISTIC, example "Comparing Receiver Operating Characteristic Curves",

@@ -21,6 +21,8 @@ from skinlesion.data.duplicates.features import SHAPES, details, shapes
 from skinlesion.data.synthetic import draw_lesion
 from skinlesion.errors import DataError
 
+pytestmark = pytest.mark.thorough
+
 SIZE = 96
 COUNT = 60
 

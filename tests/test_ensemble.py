@@ -14,6 +14,8 @@ from skinlesion.config import Criterion, EnsembleConfig
 from skinlesion.ensemble import COMBINERS, CRITERIA, weighting
 from skinlesion.errors import DataError
 
+pytestmark = pytest.mark.thorough
+
 # Their output is a mean of members with weights that sum to one.
 AVERAGING = ["mean", "weighted", "greedy", "best_subset"]
 # Identical members give exactly the member; the others keep its order of images only: votes are

@@ -16,6 +16,8 @@ from skinlesion.progress import Reporter
 from skinlesion.provenance import learnt_from
 from skinlesion.tables import Predictions
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def combine(tmp_path):

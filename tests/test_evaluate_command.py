@@ -62,7 +62,7 @@ def metrics(run, split="test"):
     return json.loads((run.evaluation(split) / "metrics.json").read_text())
 
 
-pytestmark = pytest.mark.usefixtures("unrendered")
+pytestmark = [pytest.mark.usefixtures("unrendered"), pytest.mark.thorough]
 
 
 # --- thresholds -------------------------------------------------------------------------------

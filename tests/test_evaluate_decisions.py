@@ -15,7 +15,7 @@ from skinlesion.metrics.proportions import wilson
 from skinlesion.progress import Reporter
 from skinlesion.report import decisions
 
-pytestmark = pytest.mark.usefixtures("unrendered")
+pytestmark = [pytest.mark.usefixtures("unrendered"), pytest.mark.thorough]
 
 ASKED = {
     "referral": {"benign_coverage": 0.6, "malignant_coverage": 0.7},

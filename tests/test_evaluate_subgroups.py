@@ -14,7 +14,7 @@ from skinlesion.progress import Reporter
 from skinlesion.report import leaderboard
 from skinlesion.tables import write_rows
 
-pytestmark = pytest.mark.usefixtures("unrendered")
+pytestmark = [pytest.mark.usefixtures("unrendered"), pytest.mark.thorough]
 
 SEX = dict(zip(TEST, ["female", "male"] * 4, strict=True))
 AGE = dict(zip(TEST, ["30", "39.5", "40", "50", "60", "80", "", "nan"], strict=True))

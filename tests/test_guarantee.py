@@ -12,6 +12,8 @@ from skinlesion.metrics.thresholds import (
     groups_needed,
 )
 
+pytestmark = pytest.mark.thorough
+
 
 def malignant_only(y_prob, group=None):
     """A val set: these malignant images and one benign."""

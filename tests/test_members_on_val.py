@@ -15,6 +15,8 @@ from skinlesion.ensemble.diversity import mean_over_others, without_each
 from skinlesion.ensemble.folds import group_folds
 from skinlesion.report.members import MembersOnVal, optimism_to_json
 
+pytestmark = pytest.mark.thorough
+
 # --- folds ------------------------------------------------------------------------------------
 
 LABELS_AND_GROUPS = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 12)), min_size=1)

@@ -12,6 +12,8 @@ from skinlesion.data.quality.lines import line_sums, strongest_line
 from skinlesion.data.quality.ruler import LENGTH
 from skinlesion.data.synthetic import draw_lesion
 
+pytestmark = pytest.mark.thorough
+
 SIZE = 256
 
 

@@ -27,6 +27,8 @@ from skinlesion.report.leaderboard import (
     with_interval,
 )
 
+pytestmark = pytest.mark.thorough
+
 NAN = math.nan
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 Y_TRUE = np.array([0, 0, 1, 1])

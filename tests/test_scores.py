@@ -20,6 +20,8 @@ from skinlesion.metrics.scores import (
     score_all,
 )
 
+pytestmark = pytest.mark.thorough
+
 PARTIAL = "partial_auc_above_80_sensitivity"
 TARGETS = {f"specificity_at_{percent}_sensitivity": percent / 100 for percent in (82, 89, 95)}
 

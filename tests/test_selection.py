@@ -11,6 +11,8 @@ from test_ensemble import MEMBERS, fit, members
 from skinlesion.ensemble import CRITERIA
 from skinlesion.errors import ConfigError
 
+pytestmark = pytest.mark.thorough
+
 SELECTING = ["greedy", "best_subset"]
 ORACLES = {
     "roc_auc": roc_auc_score,

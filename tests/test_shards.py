@@ -14,6 +14,8 @@ from skinlesion.data.images import decode
 from skinlesion.data.shards import decode_shards, read_pixels
 from skinlesion.errors import DataError
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def files(tmp_path):

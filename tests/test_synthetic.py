@@ -12,6 +12,8 @@ from skinlesion.data.synthetic.artefacts import RATES, add_artefacts
 from skinlesion.errors import DataError
 from skinlesion.tables import read_columns
 
+pytestmark = pytest.mark.thorough
+
 SIZE = 64
 
 

@@ -11,6 +11,8 @@ from PIL import Image
 
 from skinlesion.errors import ConfigError, DataError
 
+pytestmark = pytest.mark.thorough
+
 FIRST = "/images/ISIC_0000000.jpg"
 
 

@@ -13,6 +13,8 @@ from skinlesion.data.sources import read_source
 from skinlesion.errors import ConfigError, DataError, IntegrityError
 from skinlesion.progress import Reporter
 
+pytestmark = pytest.mark.thorough
+
 
 def test_the_challenge_of_2017_is_read_by_preprocess(stub, download, raw):
     stub.faults.clear()

@@ -12,6 +12,8 @@ from skinlesion.config import ArchiveQuery, ChallengeFiles, DownloadConfig
 from skinlesion.errors import DataError
 from skinlesion.progress import Reporter
 
+pytestmark = pytest.mark.thorough
+
 FIRST = "/images/ISIC_0000000.jpg"
 
 

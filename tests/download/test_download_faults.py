@@ -12,6 +12,8 @@ from skinlesion.config import ArchiveQuery, ChallengeFiles
 from skinlesion.data.isic.folder import RawFolder
 from skinlesion.errors import DataError
 
+pytestmark = pytest.mark.thorough
+
 FIRST = "/images/ISIC_0000000.jpg"
 
 

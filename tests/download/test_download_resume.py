@@ -18,6 +18,8 @@ from skinlesion.config import ChallengeFiles
 from skinlesion.data.isic.fetch import file_size
 from skinlesion.data.isic.unzip import unpack
 
+pytestmark = pytest.mark.thorough
+
 ROOT = Path(__file__).resolve().parents[2]
 FIRST = "/images/ISIC_0000000.jpg"
 

@@ -11,6 +11,8 @@ from skinlesion.data.isic.client import Client
 from skinlesion.data.isic.listing import read_listing
 from skinlesion.errors import DataError
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def stub():

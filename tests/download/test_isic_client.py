@@ -12,6 +12,8 @@ from skinlesion.data.isic.client import MAX_WAIT_SECONDS, Client, HttpError
 from skinlesion.data.isic.fetch import fetch_file
 from skinlesion.errors import DataError
 
+pytestmark = pytest.mark.thorough
+
 PATH = "/images/ISIC_0000000.jpg"
 
 

@@ -12,6 +12,8 @@ from skinlesion.data.isic import unzip
 from skinlesion.data.isic.unzip import open_zip, unpack, wanted
 from skinlesion.errors import DataError
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def written(tmp_path):
