@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from skinlesion.data.labels.levels import deepest_words
-from skinlesion.data.labels.table import ALIASES, DIAGNOSES, PERHAPS_MELANOMA, canonical
+from skinlesion.data.labels.table import ALIASES, BARE, DIAGNOSES, PERHAPS_MELANOMA, canonical
 from skinlesion.data.labels.words import Kind, normalize
 from skinlesion.errors import ConfigError, DataError
 from skinlesion.tables import UNKNOWN
@@ -98,9 +98,10 @@ def _refuse_unknown(words: Sequence[str], ids: Sequence[str], own: Mapping[str, 
     counts = Counter(word for word in words if word in unknown)
     first = dict(zip(reversed(words), reversed(ids), strict=True))
     example = min(unknown) or "NAME"
+    examples = [name for name in DIAGNOSES if name not in BARE][:3]
     raise DataError(
         f"{len(unknown)} class names are unknown, of {sum(counts.values())} images",
-        expected=f"a diagnosis, such as {', '.join(list(DIAGNOSES)[2:5])}, or benign or malignant",
+        expected=f"a diagnosis, such as {', '.join(examples)}, or benign or malignant",
         fix=f"say what they are in the config: classes: {{{example}: benign}} (or malignant)",
         which=[
             f"{word or '(empty)'} ({count} images, first {first[word]})"
