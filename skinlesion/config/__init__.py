@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from skinlesion.config.augment import Augment
 from skinlesion.config.download import (
     DIAGNOSIS_1,
     ArchiveQuery,
@@ -47,27 +48,12 @@ from skinlesion.config.loading import (
     to_yaml,
     validate,
 )
+from skinlesion.config.losses import BinaryCrossentropy, Focal, Loss, WeightedCrossentropy
+from skinlesion.config.model import BackboneName, ModelConfig, Trainable
+from skinlesion.config.optimizers import AdamW, Optimizer, Schedule, Sgd
 from skinlesion.config.preprocess import Cleaning, Fit, PreprocessConfig
 from skinlesion.config.section import Fraction, Positive, Probability, Section
-from skinlesion.config.training import (
-    AdamW,
-    Augment,
-    BackboneName,
-    BinaryCrossentropy,
-    FinetuneConfig,
-    Focal,
-    Loss,
-    ModelConfig,
-    Monitor,
-    Optimizer,
-    Recipe,
-    Schedule,
-    Sgd,
-    Target,
-    Trainable,
-    TrainConfig,
-    WeightedCrossentropy,
-)
+from skinlesion.config.training import FinetuneConfig, Monitor, Recipe, Target, TrainConfig
 
 __all__ = [
     "DIAGNOSIS_1",
