@@ -48,10 +48,17 @@ from skinlesion.config.loading import (
     to_yaml,
     validate,
 )
-from skinlesion.config.losses import BinaryCrossentropy, Focal, Loss, WeightedCrossentropy
+from skinlesion.config.losses import (
+    BinaryCrossentropy,
+    Focal,
+    LogitAdjusted,
+    Loss,
+    WeightedCrossentropy,
+)
 from skinlesion.config.model import BackboneName, ModelConfig, Trainable
 from skinlesion.config.optimizers import AdamW, Optimizer, Schedule, Sgd
 from skinlesion.config.preprocess import Cleaning, Fit, PreprocessConfig
+from skinlesion.config.sampling import Balanced, Sampling, Shuffle
 from skinlesion.config.section import Fraction, Positive, Probability, Section
 from skinlesion.config.training import FinetuneConfig, Monitor, Recipe, Target, TrainConfig
 
@@ -64,6 +71,7 @@ __all__ = [
     "ArchiveQuery",
     "Augment",
     "BackboneName",
+    "Balanced",
     "BaseUrl",
     "BestSubset",
     "BinaryCrossentropy",
@@ -85,6 +93,7 @@ __all__ = [
     "GuaranteedThreshold",
     "Judging",
     "Licence",
+    "LogitAdjusted",
     "LogitMean",
     "Loss",
     "MajorityVote",
@@ -100,10 +109,12 @@ __all__ = [
     "RankMean",
     "Recipe",
     "Referral",
+    "Sampling",
     "Schedule",
     "Section",
     "SensitivityThreshold",
     "Sgd",
+    "Shuffle",
     "SpecificityThreshold",
     "Stacking",
     "Subgroups",

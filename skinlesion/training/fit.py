@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from skinlesion.config import Monitor, Recipe
+from skinlesion.data.order import Order
 from skinlesion.errors import DataError
 from skinlesion.metrics.scores import SCORES
 from skinlesion.progress import Counter, Reporter
@@ -23,12 +24,8 @@ class Batches(Protocol):
     """What ``fit`` trains on: ImageBatches or FeatureBatches."""
 
     @property
-    def steps(self) -> int:
-        """Batches an epoch."""
-
-    @property
-    def labels(self) -> np.ndarray:
-        """All labels."""
+    def order(self) -> Order:
+        """How many images and batches an epoch has."""
 
     def epochs(self, start: int, stop: int) -> tf.data.Dataset:
         """Batches of these epochs."""
@@ -64,7 +61,7 @@ def fit(
         DataError: If the loss or a validation logit stops being a number.
     """
     optimizer = make_optimizer(
-        recipe.optimizer, recipe.schedule, steps=batches.steps, epochs=recipe.epochs
+        recipe.optimizer, recipe.schedule, steps=batches.order.steps, epochs=recipe.epochs
     )
     model.compile(optimizer=optimizer, loss=loss, jit_compile=False)
     optimizer.build(model.trainable_variables)
@@ -77,7 +74,7 @@ def fit(
                 batches.epochs(start, recipe.epochs),
                 initial_epoch=start,
                 epochs=recipe.epochs,
-                steps_per_epoch=batches.steps,
+                steps_per_epoch=batches.order.steps,
                 shuffle=False,  # the batches are in their epoch's order already
                 verbose=0,
                 callbacks=[epochs],
@@ -146,7 +143,7 @@ class _Epochs(keras.callbacks.Callback):
                 own = int(generator.state.numpy()[0])
                 generator.state.assign(np.array([own, (epoch * 2**20) % 2**32], np.uint32))
         self._bar = self.reporter.counting(
-            f"epoch {epoch + 1}/{self.recipe.epochs}", len(self.batches.labels)
+            f"epoch {epoch + 1}/{self.recipe.epochs}", self.batches.order.size
         )
         self._counter = self._bar.__enter__()
 
@@ -158,7 +155,7 @@ class _Epochs(keras.callbacks.Callback):
                 f"the loss is {loss} in epoch {len(self.history) + 1}, step {batch + 1}"
             )
         size = self.recipe.batch_size
-        left = len(self.batches.labels) - batch * size
+        left = self.batches.order.size - batch * size
         self._counter_now().advance(min(size, left), f"loss {loss:.4f}")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
