@@ -241,6 +241,16 @@ def test_field_changes_finetuning(runs, field):
     assert changed != runs.outcome(finetune_config)
 
 
+@pytest.mark.parametrize("loss", [WEIGHTED, ADJUSTED])
+def test_what_the_sampler_balances_is_not_balanced_again(runs, loss):
+    balanced = {**BALANCED, **RARE}
+
+    corrected = runs.outcome(head_config, **balanced, **loss)
+
+    assert corrected == runs.outcome(head_config, **balanced, **PLAIN)
+    assert runs.outcome(head_config, **RARE, **loss) != runs.outcome(head_config, **RARE, **PLAIN)
+
+
 def test_unchanged_config_changes_nothing(runs, unchanged_features, tmp_path):
     # Otherwise the laws above would say nothing.
     np.testing.assert_array_equal(runs.features(), unchanged_features)
