@@ -48,7 +48,13 @@ from skinlesion.config.loading import (
     to_yaml,
     validate,
 )
-from skinlesion.config.losses import BinaryCrossentropy, Focal, Loss, WeightedCrossentropy
+from skinlesion.config.losses import (
+    BinaryCrossentropy,
+    Focal,
+    LogitAdjusted,
+    Loss,
+    WeightedCrossentropy,
+)
 from skinlesion.config.model import BackboneName, ModelConfig, Trainable
 from skinlesion.config.optimizers import (
     AdamW,
@@ -61,6 +67,7 @@ from skinlesion.config.optimizers import (
     Unfreeze,
 )
 from skinlesion.config.preprocess import Cleaning, Fit, PreprocessConfig
+from skinlesion.config.sampling import Balanced, Sampling, Shuffle
 from skinlesion.config.section import Fraction, Positive, Probability, Section
 from skinlesion.config.training import FinetuneConfig, Monitor, Recipe, Target, TrainConfig
 
@@ -73,6 +80,7 @@ __all__ = [
     "ArchiveQuery",
     "Augment",
     "BackboneName",
+    "Balanced",
     "BaseUrl",
     "BestSubset",
     "BinaryCrossentropy",
@@ -97,6 +105,7 @@ __all__ = [
     "LastEpochs",
     "Licence",
     "Lion",
+    "LogitAdjusted",
     "LogitMean",
     "Loss",
     "MajorityVote",
@@ -112,10 +121,12 @@ __all__ = [
     "RankMean",
     "Recipe",
     "Referral",
+    "Sampling",
     "Schedule",
     "Section",
     "SensitivityThreshold",
     "Sgd",
+    "Shuffle",
     "SpecificityThreshold",
     "Stacking",
     "Subgroups",

@@ -11,6 +11,7 @@ from skinlesion.config.augment import Augment
 from skinlesion.config.losses import Loss, WeightedCrossentropy
 from skinlesion.config.model import ModelConfig, Trainable
 from skinlesion.config.optimizers import AdamW, Ema, LastEpochs, Optimizer, Schedule, Unfreeze
+from skinlesion.config.sampling import Sampling, Shuffle
 from skinlesion.config.section import Section
 
 Target = Literal["malignant", "melanoma"]
@@ -29,6 +30,7 @@ class Recipe(Section):
         description="of weights: ema or last_epochs; null: the best epoch's as they are",
     )
     augment: Augment = Augment()
+    sampling: Sampling = Shuffle(name="shuffle")
     batch_size: int = Field(32, ge=1)
     epochs: int = Field(10, ge=1)
     early_stop_epochs: int | None = Field(

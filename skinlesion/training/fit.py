@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from skinlesion.config import LastEpochs, Monitor, Recipe
+from skinlesion.data.order import Order
 from skinlesion.errors import DataError
 from skinlesion.metrics.scores import SCORES
 from skinlesion.progress import Counter, Reporter
@@ -25,12 +26,8 @@ class Batches(Protocol):
     """What ``fit`` trains on: ImageBatches or FeatureBatches."""
 
     @property
-    def steps(self) -> int:
-        """Batches an epoch."""
-
-    @property
-    def labels(self) -> np.ndarray:
-        """All labels."""
+    def order(self) -> Order:
+        """How many images and batches an epoch has."""
 
     def epochs(self, start: int, stop: int) -> tf.data.Dataset:
         """Batches of these epochs."""
@@ -73,7 +70,7 @@ def fit(
     average = make_average(model, recipe)
     history = checkpoints.history()
     stage = stage_of(stages, max(len(history) - 1, 0))
-    _open(stage, model, loss, recipe, steps=batches.steps, depths=depths or {})
+    _open(stage, model, loss, recipe, steps=batches.order.steps, depths=depths or {})
     if history:
         average.restore(checkpoints.restore_last(model))
     epochs = _Epochs(batches, validate, recipe, checkpoints, reporter, on_epoch, history, average)
@@ -81,14 +78,14 @@ def fit(
         while len(history) < recipe.epochs and not _should_stop(history, recipe):
             if stage is not (stage := stage_of(stages, len(history))):
                 before = model.optimizer
-                _open(stage, model, loss, recipe, steps=batches.steps, depths=depths or {})
+                _open(stage, model, loss, recipe, steps=batches.order.steps, depths=depths or {})
                 _carry_over(before, model.optimizer)
             stop = min(stage.stop, recipe.epochs)
             model.fit(
                 batches.epochs(len(history), stop),
                 initial_epoch=len(history),
                 epochs=stop,
-                steps_per_epoch=batches.steps,
+                steps_per_epoch=batches.order.steps,
                 shuffle=False,  # the batches are in their epoch's order already
                 verbose=0,
                 callbacks=[epochs],
@@ -200,7 +197,7 @@ class _Epochs(keras.callbacks.Callback):
                 own = int(generator.state.numpy()[0])
                 generator.state.assign(np.array([own, (epoch * 2**20) % 2**32], np.uint32))
         self._bar = self.reporter.counting(
-            f"epoch {epoch + 1}/{self.recipe.epochs}", len(self.batches.labels)
+            f"epoch {epoch + 1}/{self.recipe.epochs}", self.batches.order.size
         )
         self._counter = self._bar.__enter__()
 
@@ -214,7 +211,7 @@ class _Epochs(keras.callbacks.Callback):
             )
         self.average.after_step()
         size = self.recipe.batch_size
-        left = len(self.batches.labels) - batch * size
+        left = self.batches.order.size - batch * size
         self._counter_now().advance(min(size, left), f"loss {loss:.4f}")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:

@@ -13,14 +13,15 @@ import numpy as np
 import tensorflow as tf
 
 from skinlesion import models, provenance, runtime
-from skinlesion.config import ModelConfig, Recipe, Trainable, WeightedCrossentropy
+from skinlesion.config import Balanced, ModelConfig, Recipe, Trainable
 from skinlesion.data.augment import Ranges
+from skinlesion.data.order import Balance
 from skinlesion.data.pipeline import FeatureBatches, ImageBatches
 from skinlesion.data.sampling import Images
 from skinlesion.data.store import Dataset
 from skinlesion.errors import DataError
 from skinlesion.folders import atomic_path
-from skinlesion.losses import balanced_class_weight, make_loss
+from skinlesion.losses import fitted_loss
 from skinlesion.progress import Reporter
 from skinlesion.runs import RunDir, read_json, write_json
 from skinlesion.tables import TRAIN, VAL, Predictions, write_rows
@@ -76,7 +77,7 @@ def train_model(
             trained,
             batches,
             validate,
-            loss=_loss(recipe, batches.labels),
+            loss=_loss(recipe, batches.order.shown_labels),
             recipe=recipe,
             checkpoints=Checkpoints(run.state),
             reporter=reporter,
@@ -133,6 +134,7 @@ class _Job:
             self.recipe.batch_size,
             self.seed,
             self._ranges(),
+            self._balance(),
         )
         return self.model, batches, validate
 
@@ -161,11 +163,19 @@ class _Job:
         def validate() -> tuple[np.ndarray, np.ndarray]:
             return val.labels, call(tf.constant(val_features)).numpy()[:, 0]
 
-        batches = FeatureBatches(train_features, train.labels, self.recipe.batch_size, self.seed)
+        batches = FeatureBatches(
+            train_features, train.labels, self.recipe.batch_size, self.seed, self._balance()
+        )
         return head, batches, validate
 
     def _ranges(self) -> Ranges:
         return Ranges(**self.recipe.augment.model_dump())
+
+    def _balance(self) -> Balance | None:
+        sampling = self.recipe.sampling
+        if not isinstance(sampling, Balanced):
+            return None
+        return Balance(sampling.malignant_fraction, sampling.images_per_epoch)
 
 
 class _Log:
@@ -193,10 +203,7 @@ def write_history(run: RunDir, history: History) -> None:
 
 
 def _loss(recipe: Recipe, labels: np.ndarray) -> keras.losses.Loss:
-    options = recipe.loss.model_dump(exclude={"name"})
-    if isinstance(recipe.loss, WeightedCrossentropy) and recipe.loss.class_weight == "balanced":
-        options["class_weight"] = balanced_class_weight(labels)
-    return make_loss(recipe.loss.name, **options)
+    return fitted_loss(labels, **recipe.loss.model_dump())
 
 
 def write_model(model: keras.Model, run: RunDir, *, config: ModelConfig, dataset: Dataset) -> None:
