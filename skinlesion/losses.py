@@ -16,7 +16,8 @@ class LogitLoss(keras.losses.Loss):
     """Cross-entropy of a logit with class weights, a focus on hard images, and smoothed labels.
 
     Mean over the batch of ``w * (y * (1-p)**gamma * -log(p) + (1-y) * p**gamma * -log(1-p))``,
-    where w is the weight of the image's class and y its smoothed label.
+    where w is the weight of the image's class and y its smoothed label. A label between 0 and 1,
+    of an image mixed from two, costs as much as its share of either class: linear in the label.
 
     Args:
         class_weight: Weights of (benign, malignant), each above 0.
@@ -55,15 +56,17 @@ class LogitLoss(keras.losses.Loss):
     def call(self, y_true: Any, logits: Any) -> Any:
         """Loss of each image, shape (n,), of labels and logits of shape (n, 1)."""
         benign, malignant = self.class_weight
-        weight = benign + (malignant - benign) * y_true
-        smooth = y_true * (1 - self.label_smoothing) + self.label_smoothing / 2
+        smooth = self.label_smoothing / 2
+        weight_of_malignant, weight_of_benign = malignant * y_true, benign * (1 - y_true)
         # -log(p) and -log(1 - p): softplus neither overflows nor loses the small values.
         minus_log_p = keras.ops.softplus(-logits)
         minus_log_not_p = keras.ops.softplus(logits)
         # Powers of p as exponentials: their gradient is finite where p is 0.
-        positive = smooth * keras.ops.exp(-self.gamma * minus_log_not_p) * minus_log_p
-        negative = (1 - smooth) * keras.ops.exp(-self.gamma * minus_log_p) * minus_log_not_p
-        return keras.ops.mean(weight * (positive + negative), axis=-1)
+        positive = keras.ops.exp(-self.gamma * minus_log_not_p) * minus_log_p
+        negative = keras.ops.exp(-self.gamma * minus_log_p) * minus_log_not_p
+        towards_malignant = (1 - smooth) * weight_of_malignant + smooth * weight_of_benign
+        towards_benign = smooth * weight_of_malignant + (1 - smooth) * weight_of_benign
+        return keras.ops.mean(towards_malignant * positive + towards_benign * negative, axis=-1)
 
     def get_config(self) -> dict[str, Any]:
         """What is needed to make this loss again."""

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from skinlesion.data import augment as columns
+from skinlesion.data.augment import draws as columns
 from skinlesion.data.augment import COLUMNS, Ranges, augment, uniforms
 
 pytestmark = pytest.mark.tensorflow

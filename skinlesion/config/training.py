@@ -60,6 +60,11 @@ class TrainConfig(Recipe):
             raise ValueError("feature_views is for trainable: head; other runs augment each epoch")
         return self
 
+    @model_validator(mode="after")
+    def _head_mixes_nothing(self) -> TrainConfig:
+        refuse_mixing_for_a_head(self.trainable, self.augment)
+        return self
+
 
 class FinetuneConfig(Recipe):
     """A finished run, trained further with more of its backbone unfrozen."""
@@ -80,3 +85,17 @@ class FinetuneConfig(Recipe):
         hue=0.02,
     )
     epochs: int = Field(12, ge=1)
+
+    @model_validator(mode="after")
+    def _head_mixes_nothing(self) -> FinetuneConfig:
+        refuse_mixing_for_a_head(self.trainable, self.augment)
+        return self
+
+
+def refuse_mixing_for_a_head(trainable: Trainable, augment: Augment) -> None:
+    """Raise ValueError if images are to be mixed where only features of single ones are seen."""
+    if trainable == "head" and augment.mixes:
+        raise ValueError(
+            "mixup and cutmix need trainable: all, or layers or blocks:"
+            " a head is trained on the features of single images"
+        )

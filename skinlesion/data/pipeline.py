@@ -8,7 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from skinlesion.data.augment import COLUMNS, Ranges, augment, uniforms
+from skinlesion.data.augment import (
+    COLUMNS,
+    MIXING_COLUMNS,
+    Ranges,
+    augment,
+    mix,
+    mixing_draws,
+    uniforms,
+)
 from skinlesion.data.sampling import Images
 
 
@@ -60,26 +68,57 @@ class ImageBatches:
             output_signature=(
                 tf.TensorSpec((None, side, side, 3), tf.uint8),
                 tf.TensorSpec((None, COLUMNS), tf.float32),
+                tf.TensorSpec((None, MIXING_COLUMNS), tf.float32),
                 tf.TensorSpec((None, 1), tf.float32),
             ),
         )
+        return dataset.map(self._prepare, num_parallel_calls=2, deterministic=True).prefetch(2)
 
-        def prepare(
-            pixels: tf.Tensor, uniform: tf.Tensor, labels: tf.Tensor
-        ) -> tuple[tf.Tensor, tf.Tensor]:
-            return augment(resize(pixels, self.image_size), uniform, self.ranges), labels
+    def seen(self, example: int, epoch: int) -> tuple[np.ndarray, float]:
+        """What training sees of one example in one epoch, in the company of its batch.
 
-        return dataset.map(prepare, num_parallel_calls=2, deterministic=True).prefetch(2)
+        Args:
+            example: Which of ``images.rows``.
+            epoch: Counted from 0.
 
-    def _read(self, start: int, stop: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        pixels, rows, labels = self.images.pixels, self.images.rows, self.images.labels
+        Returns:
+            The image, shape (image_size, image_size, 3), float32, and its label, in [0, 1].
+        """
+        order = self._order(epoch)
+        step, place = divmod(int(np.flatnonzero(order == example)[0]), self.batch_size)
+        chosen = order[step * self.batch_size : (step + 1) * self.batch_size]
+        batch = self._batch(chosen, *self._draws(epoch))
+        images, labels = self._prepare(*map(tf.constant, batch))
+        return images[place].numpy(), float(labels[place, 0])
+
+    def _read(self, start: int, stop: int) -> Iterator[tuple[np.ndarray, ...]]:
         for epoch in range(start, stop):
-            order = epoch_order(len(rows), seed=self.seed, epoch=epoch)
-            uniform = uniforms(len(pixels), seed=self.seed, epoch=epoch)
+            order, draws = self._order(epoch), self._draws(epoch)
             for first in range(0, len(order), self.batch_size):
-                chosen = order[first : first + self.batch_size]
-                batch = rows[chosen]
-                yield pixels.read(batch), uniform[batch], labels[chosen, None].astype(np.float32)
+                yield self._batch(order[first : first + self.batch_size], *draws)
+
+    def _order(self, epoch: int) -> np.ndarray:
+        return epoch_order(len(self.images.rows), seed=self.seed, epoch=epoch)
+
+    def _draws(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        count = len(self.images.pixels)
+        return (
+            uniforms(count, seed=self.seed, epoch=epoch),
+            mixing_draws(count, self.ranges, seed=self.seed, epoch=epoch),
+        )
+
+    def _batch(
+        self, chosen: np.ndarray, uniform: np.ndarray, mixing: np.ndarray
+    ) -> tuple[np.ndarray, ...]:
+        rows = self.images.rows[chosen]
+        labels = self.images.labels[chosen, None].astype(np.float32)
+        return self.images.pixels.read(rows), uniform[rows], mixing[rows], labels
+
+    def _prepare(
+        self, pixels: tf.Tensor, uniform: tf.Tensor, mixing: tf.Tensor, labels: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        images = augment(resize(pixels, self.image_size), uniform, self.ranges)
+        return mix(images, labels, mixing) if self.ranges.mixes else (images, labels)
 
 
 @dataclass(frozen=True)
