@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from skinlesion.data.augment import draws as columns
 from skinlesion.data.augment import COLUMNS, Ranges, augment, uniforms
+from skinlesion.data.augment import draws as columns
 
 pytestmark = pytest.mark.tensorflow
 
@@ -23,8 +23,15 @@ EACH = {
     "contrast": 0.3,
     "saturation": 0.5,
     "hue": 0.1,
+    "perspective": 0.2,
+    "hair": 1.0,
+    "ruler": 1.0,
+    "cutout": 1.0,
 }
 ALL = Ranges(**EACH)
+# Those whose number is how far a change goes; of the others it is how many images have it.
+WIDTHS = [name for name in EACH if name not in ("flip", "hair", "ruler", "cutout")]
+ELSEWHERE = {"cutout_size", "mixup", "cutmix"}  # test_occlusion.py, test_mixing.py
 
 
 def noise(count, size=16, *, seed=0):
@@ -59,7 +66,7 @@ def disc(size, radius):
 
 
 def test_every_range_is_tried_here():
-    assert set(EACH) == {field.name for field in fields(Ranges)}
+    assert {*EACH, *ELSEWHERE} == {field.name for field in fields(Ranges)}
 
 
 def test_image_depends_on_its_own_numbers_not_on_its_batch():
@@ -86,6 +93,34 @@ def test_numbers_are_a_function_of_seed_epoch_and_row():
     assert not np.isin(uniforms(7, seed=3, epoch=3), once).any()
 
 
+def test_what_a_config_gave_before_there_were_more_columns_it_gives_today():
+    # Written down when the table had ten columns: rows 0 and 1 of seed 5, epoch 2.
+    before = [
+        [0.792834, 0.237721, 0.711032, 0.427821, 0.076671, 0.591413, 0.541559, 0.701458],
+        [0.521276, 0.492456, 0.844395, 0.191076, 0.860188, 0.103682, 0.610056, 0.253755],
+    ]
+    numbers, ranges = (
+        uniforms(2, seed=5, epoch=2),
+        Ranges(True, 180.0, 0.2, 0.1, 0.1, 0.15, 0.15, 0.15, 0.02),
+    )
+    images = np.arange(2 * 4 * 4 * 3, dtype="float32").reshape(2, 4, 4, 3) * 2.5
+
+    pixels = augment(images, numbers, ranges).numpy()[:, 1, 2]
+
+    np.testing.assert_allclose(numbers[:, :8], before, atol=1e-6)
+    np.testing.assert_allclose(
+        pixels, [[43.75, 45.959, 49.145], [185.542, 187.824, 190.983]], atol=2e-3
+    )
+
+
+def test_columns_are_unlike_each_other():
+    table = uniforms(500, seed=0, epoch=0)
+
+    correlations = np.corrcoef(table.T) - np.eye(COLUMNS)
+
+    assert np.abs(correlations).max() < 0.2
+
+
 def test_no_range_changes_nothing():
     images = noise(4)
 
@@ -105,11 +140,11 @@ def test_each_range_changes_the_image(name):
     assert (np.abs(changed - images).max(axis=(1, 2, 3)) > 1).sum() >= 24  # 4 flips are none
 
 
-@pytest.mark.parametrize("name", [name for name in EACH if name != "flip"])
+@pytest.mark.parametrize("name", WIDTHS)
 def test_wider_range_changes_more(name):
     images, numbers = ramp(32, 2) * [1.0, 0.7, 0.5], middle()
     images = images.astype("float32")
-    numbers[:, columns.ROTATE :] = 0.75
+    numbers[:, columns.ROTATE : columns.HAIR] = 0.75
 
     def change(part):
         changed = augment(images, numbers, Ranges(**{name: EACH[name] * part})).numpy()
@@ -118,7 +153,7 @@ def test_wider_range_changes_more(name):
     assert 0 < change(0.1) < change(0.5) < change(1.0)
 
 
-@pytest.mark.parametrize("name", [name for name in EACH if name != "flip"])
+@pytest.mark.parametrize("name", WIDTHS)
 def test_middle_of_a_range_is_no_change(name):
     images = noise(2)
 
@@ -211,8 +246,14 @@ def test_shift_is_a_fraction_of_the_side_along_one_axis(column, axis):
 
 @pytest.mark.parametrize(
     "ranges",
-    [Ranges(rotate_degrees=180), Ranges(zoom=0.9), Ranges(shift=0.9), Ranges(shear=0.9)],
-    ids=["rotate", "zoom", "shift", "shear"],
+    [
+        Ranges(rotate_degrees=180),
+        Ranges(zoom=0.9),
+        Ranges(shift=0.9),
+        Ranges(shear=0.9),
+        Ranges(perspective=0.4),
+    ],
+    ids=["rotate", "zoom", "shift", "shear", "perspective"],
 )
 def test_reflection_leaves_no_black_corner(ranges):
     pale = np.random.default_rng(0).uniform(100, 200, (16, 32, 32, 3)).astype("float32")
@@ -220,6 +261,34 @@ def test_reflection_leaves_no_black_corner(ranges):
     changed = augment(pale, uniforms(16, seed=0, epoch=0), ranges).numpy()
 
     assert changed.min() >= 100 - 1e-3
+
+
+def test_perspective_brings_one_edge_nearer_and_its_opposite_farther():
+    size, near = 64, 0.2
+    lines = np.zeros((1, size, size, 3), "float32")
+    lines[0, :, size // 4] = lines[0, :, -size // 4] = 255
+
+    tilted = augment(lines, middle(PERSPECTIVE_Y=1.0), Ranges(perspective=near)).numpy()[0, ..., 0]
+
+    def apart(row):
+        """Distance of the two lines in one row, from the centres of their grey."""
+        left, right = tilted[row, : size // 2], tilted[row, size // 2 :]
+        at = np.arange(size // 2)
+        return (right @ at / right.sum() + size // 2) - left @ at / left.sum()
+
+    assert apart(0) / (size // 2) == pytest.approx(1 - near, rel=0.03)
+    assert apart(-1) / (size // 2) == pytest.approx(1 + near, rel=0.03)
+
+
+def test_perspective_keeps_the_centre_and_straight_lines():
+    size = 33
+    image = np.zeros((1, size, size, 3), "float32")
+    image[0, size // 2, :] = 255
+    numbers = middle(PERSPECTIVE_X=1.0, PERSPECTIVE_Y=0.0)
+
+    tilted = augment(image, numbers, Ranges(perspective=0.3)).numpy()[0, ..., 0]
+
+    assert tilted[size // 2].min() > 200
 
 
 @pytest.mark.parametrize("name", ["contrast", "saturation", "hue"])

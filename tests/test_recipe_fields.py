@@ -32,23 +32,30 @@ FOCAL, SGD = {"loss.name": "focal"}, {"optimizer.name": "sgd"}
 PLAIN = {"loss.name": "binary_crossentropy"}
 WEIGHTED = {"loss.name": "weighted_crossentropy"}
 TWO_VIEWS, LONG = {"feature_views": 2}, {"epochs": 6, "optimizer.learning_rate": 0.05}
+CUTOUT = {"augment.cutout": 0.5}
 OTHER_DATASET, OTHER_WEIGHTS = "<another data set>", "<weights of another run>"
 
-# field: what is changed; of the features cached for a head, two views of each image
+# field: (what both have in common, what is changed); of the features cached for a head, two views
+# of each image
 FEATURE_CASES = {
-    "model.backbone": {"model.backbone": WIDE_BACKBONE},
-    "model.weights": {"model.weights": OTHER_WEIGHTS},
-    "model.image_size": {"model.image_size": 48},
-    "model.pooling": {"model.pooling": "max"},
-    "augment.flip": {"augment.flip": False},
-    "augment.rotate_degrees": {"augment.rotate_degrees": 45},
-    "augment.zoom": {"augment.zoom": 0.2},
-    "augment.shift": {"augment.shift": 0.1},
-    "augment.shear": {"augment.shear": 0.2},
-    "augment.brightness": {"augment.brightness": 0.1},
-    "augment.contrast": {"augment.contrast": 0.2},
-    "augment.saturation": {"augment.saturation": 0.5},
-    "augment.hue": {"augment.hue": 0.1},
+    "model.backbone": ({}, {"model.backbone": WIDE_BACKBONE}),
+    "model.weights": ({}, {"model.weights": OTHER_WEIGHTS}),
+    "model.image_size": ({}, {"model.image_size": 48}),
+    "model.pooling": ({}, {"model.pooling": "max"}),
+    "augment.flip": ({}, {"augment.flip": False}),
+    "augment.rotate_degrees": ({}, {"augment.rotate_degrees": 45}),
+    "augment.zoom": ({}, {"augment.zoom": 0.2}),
+    "augment.shift": ({}, {"augment.shift": 0.1}),
+    "augment.shear": ({}, {"augment.shear": 0.2}),
+    "augment.brightness": ({}, {"augment.brightness": 0.1}),
+    "augment.contrast": ({}, {"augment.contrast": 0.2}),
+    "augment.saturation": ({}, {"augment.saturation": 0.5}),
+    "augment.hue": ({}, {"augment.hue": 0.1}),
+    "augment.perspective": ({}, {"augment.perspective": 0.2}),
+    "augment.hair": ({}, {"augment.hair": 0.5}),
+    "augment.ruler": ({}, {"augment.ruler": 0.5}),
+    "augment.cutout": ({}, CUTOUT),
+    "augment.cutout_size": (CUTOUT, {"augment.cutout_size": 0.5}),
 }
 # field: (what both runs have in common, what is changed); of a short run of a head
 HEAD_CASES = {
@@ -81,6 +88,8 @@ HEAD_CASES = {
 WHOLE_CASES = {
     "trainable": ({}, {"trainable": 2}),
     "freeze_batch_norm": ({}, {"freeze_batch_norm": True}),
+    "augment.mixup": ({}, {"augment.mixup": 1.0}),
+    "augment.cutmix": ({}, {"augment.cutmix": 1.0}),
 }
 OTHER_TESTS = {"model.batch_norm": "test_batch_norm_of_alexnet"}
 
@@ -131,7 +140,8 @@ class Runs:
     """Runs made once for each config, and the places that stand in the cases."""
 
     def __init__(self, folder):
-        self.folder, self.made, self.numbers = folder, {}, itertools.count()
+        self.folder, self.made, self.cached = folder, {}, {}
+        self.numbers = itertools.count()
         self.dataset = write_lesions(folder / "dataset")
         self.other = write_lesions(folder / "other", seed=1)
 
@@ -152,6 +162,13 @@ class Runs:
         return self.made[key]
 
     def features(self, **changes):
+        """``cache_features``, made once for each config."""
+        key = repr(sorted(changes.items()))
+        if key not in self.cached:
+            self.cached[key] = self.cache_features(**changes)
+        return self.cached[key]
+
+    def cache_features(self, **changes):
         """What a head run caches, broken off where its training would begin."""
         if OTHER_WEIGHTS in map(str, changes.values()):
             changes = {"model.weights": str(self.of(train_config).weights)}
@@ -193,18 +210,16 @@ def test_fields_are_found_in_sections_and_in_choices():
     assert "optimizer.sgd.name" not in found
 
 
-@pytest.fixture(scope="module")
-def unchanged_features(runs):
-    return runs.features()
-
-
 @pytest.mark.parametrize("field", FEATURE_CASES)
-def test_field_changes_the_features(runs, unchanged_features, field):
-    changed = runs.features(**FEATURE_CASES[field])
+def test_field_changes_the_features(runs, field):
+    common, change = FEATURE_CASES[field]
+    unchanged = runs.features(**common)
 
-    assert not np.array_equal(changed, unchanged_features)
+    changed = runs.features(**common, **change)
+
+    assert not np.array_equal(changed, unchanged)
     if field.startswith("augment"):
-        np.testing.assert_array_equal(changed[0], unchanged_features[0])  # the clean view
+        np.testing.assert_array_equal(changed[0], unchanged[0])  # the clean view
 
 
 @pytest.mark.parametrize("field", HEAD_CASES)
@@ -228,9 +243,9 @@ def test_field_changes_finetuning(runs, field):
     assert changed != runs.outcome(finetune_config)
 
 
-def test_unchanged_config_changes_nothing(runs, unchanged_features, tmp_path):
+def test_unchanged_config_changes_nothing(runs, tmp_path):
     # Otherwise the laws above would say nothing.
-    np.testing.assert_array_equal(runs.features(), unchanged_features)
+    np.testing.assert_array_equal(runs.cache_features(), runs.features())
     again = run_train(head_config(runs.dataset, **TWO_VIEWS), tmp_path / "again")
 
     assert outcome(again) == runs.outcome(head_config, **TWO_VIEWS)

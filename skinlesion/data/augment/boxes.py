@@ -27,9 +27,7 @@ def square(x: tf.Tensor, y: tf.Tensor, width: tf.Tensor, side: int) -> tuple[tf.
     return inside(y), inside(x)
 
 
-def lay_over(
-    images: tf.Tensor, over: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor
-) -> tf.Tensor:
+def lay_over(images: tf.Tensor, over: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
     """``over`` on ``images``, with the product of ``rows`` and ``columns`` as its opacity.
 
     Args:

@@ -43,9 +43,7 @@ def mixing_draws(count: int, ranges: Ranges, *, seed: int, epoch: int) -> np.nda
     return table.astype(np.float32)
 
 
-def mix(
-    images: tf.Tensor, labels: tf.Tensor, draws: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
+def mix(images: tf.Tensor, labels: tf.Tensor, draws: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Lay over each image the one before it in its batch, over the first the last.
 
     An epoch's order is random, so the one before is as good as one drawn.

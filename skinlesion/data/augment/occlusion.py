@@ -36,7 +36,7 @@ def add_hair(images: tf.Tensor, uniform: tf.Tensor, ranges: Ranges) -> tf.Tensor
         masks = hair_masks(some.shape[1])
         return _print(some, masks, HAIR_TONES, numbers[:, HAIR_MASK], numbers[:, HAIR_TONE])
 
-    return _change(images, uniform, uniform[:, HAIR] < ranges.hair, draw)
+    return _change(images, uniform, draw, chance=uniform[:, HAIR], share=ranges.hair)
 
 
 def add_ruler(images: tf.Tensor, uniform: tf.Tensor, ranges: Ranges) -> tf.Tensor:
@@ -46,7 +46,7 @@ def add_ruler(images: tf.Tensor, uniform: tf.Tensor, ranges: Ranges) -> tf.Tenso
         masks = ruler_masks(some.shape[1])
         return _print(some, masks, RULER_TONES, numbers[:, RULER_MASK], numbers[:, RULER_TONE])
 
-    return _change(images, uniform, uniform[:, RULER] < ranges.ruler, draw)
+    return _change(images, uniform, draw, chance=uniform[:, RULER], share=ranges.ruler)
 
 
 def cut_out(images: tf.Tensor, uniform: tf.Tensor, ranges: Ranges) -> tf.Tensor:
@@ -62,17 +62,21 @@ def cut_out(images: tf.Tensor, uniform: tf.Tensor, ranges: Ranges) -> tf.Tensor:
         rows, columns = square(numbers[:, CUTOUT_X], numbers[:, CUTOUT_Y], width, side)
         return lay_over(some, tf.tile(_mean_colour(some), [1, 1, side, 1]), rows, columns)
 
-    return _change(images, uniform, uniform[:, CUTOUT] < ranges.cutout, draw)
+    return _change(images, uniform, draw, chance=uniform[:, CUTOUT], share=ranges.cutout)
 
 
 def _change(
     images: tf.Tensor,
     uniform: tf.Tensor,
-    wanted: tf.Tensor,
     draw: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+    *,
+    chance: tf.Tensor,
+    share: float,
 ) -> tf.Tensor:
-    """``draw`` on the images ``wanted`` alone: what most images go without costs little."""
-    rows = tf.where(wanted)
+    """``draw`` on ``share`` of the images alone: what most go without costs little."""
+    if share == 1:
+        return draw(images, uniform)
+    rows = tf.where(chance < share)
     drawn = draw(tf.gather(images, rows[:, 0]), tf.gather(uniform, rows[:, 0]))
     return tf.tensor_scatter_nd_update(images, rows, drawn)
 
@@ -89,7 +93,7 @@ def _print(
     code = tf.cast(mask * (8.0 * MASKS), tf.int32)
     chosen = symmetry(tf.gather(tf.constant(masks), code // 8), code % 8)
     opacity = tf.cast(chosen, tf.float32) / 255.0
-    darkest, palest = np.float32(tones)
+    darkest, palest = np.array(tones, dtype=np.float32)
     colour = (darkest + tone[:, None] * (palest - darkest))[:, None, None] * _mean_colour(images)
     # A whole row of the colour: TensorFlow is slow where a last axis of 3 is broadcast.
     return images + opacity * (tf.tile(colour, [1, 1, side, 1]) - images)
