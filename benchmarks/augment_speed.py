@@ -2,8 +2,9 @@
 
 python benchmarks/augment_speed.py        # 224 pixels, batches of 32; lowest and median of 15 runs
 
-One thread; batch after batch of one compiled function on float32 images, as training calls it.
-Every contender is timed in turn in each round, so that a busy moment of the machine hits them all.
+One thread, and its processor time, so that other programs disturb little; one compiled function on
+float32 images, as training calls it. Every contender is timed in turn in each round, so that a busy
+moment of the machine hits them all.
 """
 
 from __future__ import annotations
@@ -54,9 +55,9 @@ def main() -> None:
     times: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(ROUNDS):
         for name, run in contenders.items():
-            started = time.perf_counter()
+            started = time.process_time()
             run(images)
-            times[name].append((time.perf_counter() - started) / BATCH * 1000)
+            times[name].append((time.process_time() - started) / BATCH * 1000)
     peer = statistics.median(times[PEER])
     print(f"{'ms an image on one core':36}  lowest  median   of Keras's")
     for name, taken in times.items():

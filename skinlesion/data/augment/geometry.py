@@ -32,15 +32,21 @@ def symmetry(images: tf.Tensor, code: tf.Tensor) -> tf.Tensor:
         images: Shape (b, s, s, c), any type.
         code: Shape (b,), 0 to 7.
     """
-    images = _choose(code & 1 > 0, tf.reverse(images, [1]), images)
-    images = _choose(code & 2 > 0, tf.reverse(images, [2]), images)
-    return _choose(code & 4 > 0, tf.transpose(images, [0, 2, 1, 3]), images)
+    images = _reverse_rows(images, code & 1 > 0)
+    sideways = _reverse_rows(tf.transpose(images, [0, 2, 1, 3]), code & 2 > 0)
+    # Whole images: tf.where would broadcast the condition to every pixel, 8 times as slow.
+    return tf.raw_ops.Select(
+        condition=code & 4 > 0, x=sideways, y=tf.transpose(sideways, [0, 2, 1, 3])
+    )
 
 
-def _choose(first: tf.Tensor, ones: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
-    """Whole images of ``ones`` where ``first``, of ``others`` elsewhere."""
-    # tf.where broadcasts the condition pixel by pixel, which takes 8 times as long.
-    return tf.raw_ops.Select(condition=first, x=ones, y=others)
+def _reverse_rows(images: tf.Tensor, wanted: tf.Tensor) -> tf.Tensor:
+    """The images ``wanted`` upside down, the others as they are."""
+    # Rows are copied whole; tf.reverse along a row goes pixel by pixel.
+    rows = tf.range(images.shape[1])[None, :]
+    return tf.gather(
+        images, tf.where(wanted[:, None], images.shape[1] - 1 - rows, rows), axis=1, batch_dims=1
+    )
 
 
 def warp(images: tf.Tensor, uniform: tf.Tensor, ranges: Ranges) -> tf.Tensor:
