@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import glob
 import os
 import secrets
 import shutil
@@ -12,38 +14,102 @@ from pathlib import Path
 
 from skinlesion.errors import DataError
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 
 @contextlib.contextmanager
 def new_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Yield an empty folder beside ``path`` that becomes ``path`` if the block succeeds.
 
-    If the block raises, the folder is removed and whatever stood at ``path`` is untouched.
+    If the block raises, the folder is removed and whatever stood at ``path`` is untouched. What a
+    killed process left of the same ``path`` is removed first.
 
     Args:
         path: The folder to make; its parents are made as needed.
         overwrite: Replace an existing folder instead of refusing.
 
     Raises:
-        DataError: If ``path`` exists and ``overwrite`` is false.
+        DataError: If ``path`` exists and ``overwrite`` is false, or another process is making it.
     """
     refuse_existing(path, overwrite=overwrite)
     made = _make_parents(path.parent)
-    partial: Path | None = None
     try:
-        partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.partial-", dir=path.parent))
-        partial.chmod(0o777 & ~_umask())
-        yield partial
-        if overwrite and path.exists():
-            _replace(path, partial)
-        else:
-            partial.rename(path)
+        with _partial_folder(path) as partial:
+            yield partial
+            if overwrite and path.exists():
+                _replace(path, partial)
+            else:
+                partial.rename(path)
     except BaseException:
-        if partial:
-            shutil.rmtree(partial, ignore_errors=True)
         for folder in made:
             with contextlib.suppress(OSError):
                 folder.rmdir()
         raise
+
+
+@contextlib.contextmanager
+def _partial_folder(path: Path) -> Iterator[Path]:
+    """Yield a new folder that stands for ``path`` meanwhile, locked until the block is left.
+
+    The lock is the system's on the folder itself: it ends with the process however that ends, so
+    what is not locked was left by a killed one.
+    """
+    with _locked(path.parent):
+        for other in path.parent.glob(f".{glob.escape(path.name)}.partial-*"):
+            _remove_if_left_behind(other, of=path)
+        partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.partial-", dir=path.parent))
+        lock = contextlib.ExitStack()
+        lock.enter_context(_locked(partial))
+    with lock:
+        try:
+            partial.chmod(0o777 & ~_umask())
+            yield partial
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+
+
+def _remove_if_left_behind(partial: Path, *, of: Path) -> None:
+    try:
+        with _locked(partial, wait=False):
+            shutil.rmtree(partial, ignore_errors=True)
+    except BlockingIOError:
+        raise DataError(
+            f"another process is writing {of} at this moment",
+            expected="one at a time",
+            fix="wait until it is done, or choose another name",
+        ) from None
+
+
+@contextlib.contextmanager
+def _locked(folder: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold the lock of ``folder``; BlockingIOError if it is taken and ``wait`` is false.
+
+    Where the system or the file system has no such locks (Windows, some network disks), nothing
+    is locked; names are drawn at random, so that two processes still share no folder.
+    """
+    if fcntl is None:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with _unless_unsupported():
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def _unless_unsupported() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+            raise
 
 
 def refuse_existing(path: Path, *, overwrite: bool = False) -> None:

@@ -2,6 +2,8 @@
 
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -107,16 +109,36 @@ def test_overwrite_does_not_replace_a_file(tmp_path):
         refuse_existing(tmp_path / "file", overwrite=True)
 
 
-def test_two_blocks_for_one_folder_do_not_share_it(tmp_path):
-    def make(name, *, meanwhile=lambda: None):
-        with new_folder(tmp_path / "made") as folder:
-            (folder / name).touch()
-            meanwhile()
+def test_a_second_block_for_the_same_folder_is_refused_and_the_first_goes_on(tmp_path):
+    with new_folder(tmp_path / "made") as folder:
+        (folder / "of-first").touch()
+        with (
+            pytest.raises(DataError, match="another process is writing"),
+            new_folder(tmp_path / "made"),
+        ):
+            pytest.fail("the second block ran")
 
-    with pytest.raises(OSError, match="not empty"):
-        make("of-first", meanwhile=lambda: make("of-second"))
+    assert names(tmp_path) == ["made", "made/of-first"]
 
-    assert names(tmp_path) == ["made", "made/of-second"]
+
+def test_what_a_killed_process_left_is_removed_and_that_of_other_folders_stays(tmp_path):
+    leave = f"""
+import os, signal, pathlib
+from skinlesion.folders import new_folder
+blocks = [new_folder(pathlib.Path({str(tmp_path)!r}) / name) for name in ("made[1]", "made")]
+for block in blocks:
+    block.__enter__().joinpath("half").touch()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    subprocess.run([sys.executable, "-c", leave], check=False)
+    assert len(list(tmp_path.iterdir())) == 2
+
+    with new_folder(tmp_path / "made[1]"):
+        pass
+
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left[0].startswith(".made.partial-")
+    assert left[1:] == ["made[1]"]
 
 
 def test_a_file_appears_only_when_it_is_written(tmp_path):

@@ -50,7 +50,16 @@ from skinlesion.config.loading import (
 )
 from skinlesion.config.losses import BinaryCrossentropy, Focal, Loss, WeightedCrossentropy
 from skinlesion.config.model import BackboneName, ModelConfig, Trainable
-from skinlesion.config.optimizers import AdamW, Optimizer, Schedule, Sgd
+from skinlesion.config.optimizers import (
+    AdamW,
+    Ema,
+    LastEpochs,
+    Lion,
+    Optimizer,
+    Schedule,
+    Sgd,
+    Unfreeze,
+)
 from skinlesion.config.preprocess import Cleaning, Fit, PreprocessConfig
 from skinlesion.config.section import Fraction, Positive, Probability, Section
 from skinlesion.config.training import FinetuneConfig, Monitor, Recipe, Target, TrainConfig
@@ -74,6 +83,7 @@ __all__ = [
     "Criterion",
     "DecisionCurve",
     "DownloadConfig",
+    "Ema",
     "EnsembleConfig",
     "EvaluateConfig",
     "FinetuneConfig",
@@ -84,7 +94,9 @@ __all__ = [
     "Greedy",
     "GuaranteedThreshold",
     "Judging",
+    "LastEpochs",
     "Licence",
+    "Lion",
     "LogitMean",
     "Loss",
     "MajorityVote",
@@ -111,6 +123,7 @@ __all__ = [
     "Threshold",
     "TrainConfig",
     "Trainable",
+    "Unfreeze",
     "Weighted",
     "WeightedCrossentropy",
     "Year",

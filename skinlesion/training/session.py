@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,8 +26,9 @@ from skinlesion.runs import RunDir, read_json, write_json
 from skinlesion.tables import TRAIN, VAL, Predictions, write_rows
 from skinlesion.training.checkpoint import Checkpoints, History
 from skinlesion.training.examples import Examples
-from skinlesion.training.fit import Batches, best_epoch, fit
+from skinlesion.training.fit import Batches, chosen_epoch, fit
 from skinlesion.training.predict import cache_features, forward, predict_logits, sigmoid
+from skinlesion.training.unfreezing import Stage
 
 MODEL_SCHEMA = 1
 PREDICT_BATCH = 32
@@ -43,6 +44,7 @@ def train_model(
     config: ModelConfig,
     recipe: Recipe,
     trainable: Trainable,
+    stages: Sequence[Stage],
     seed: int,
     feature_views: int = 1,
     reporter: Reporter,
@@ -50,12 +52,13 @@ def train_model(
     """Fit ``model``, then write weights, history and predictions into ``run`` and finish it.
 
     Args:
-        model: Whose ``trainable`` flags are set already.
+        model: From ``models.build_model``.
         run: A run folder; its checkpoints are taken up if there are any.
         examples: What to train and validate on, and what to predict.
         config: What ``model`` was built from.
         recipe: How to train.
         trainable: If "head", the head is trained on cached features.
+        stages: Of the whole model, see ``make_stages``.
         seed: Of order and augmentation; dropout has the model's.
         feature_views: Views cached for a head.
         reporter: Told of the progress.
@@ -66,7 +69,8 @@ def train_model(
     started = time.perf_counter()
     reporter.say(_introduction(model, examples))
     job = _Job(model, run, examples, config.image_size, recipe, seed, reporter)
-    trained, batches, validate = job.head(feature_views) if trainable == "head" else job.whole()
+    is_head = trainable == "head"
+    trained, batches, validate = job.head(feature_views) if is_head else job.whole()
     with contextlib.closing(_Log(run)) as log:
         history = fit(
             trained,
@@ -77,11 +81,13 @@ def train_model(
             checkpoints=Checkpoints(run.state),
             reporter=reporter,
             on_epoch=log.write,
+            stages=None if is_head else stages,
+            depths=models.depths(model),
         )
     write_history(run, history)  # a run killed after its last epoch may not have come to it
     write_model(model, run, config=config, dataset=examples.dataset)
     write_predictions(model, run, examples, image_size=config.image_size, reporter=reporter)
-    best = history[best_epoch(history, recipe.monitor)]
+    best = history[chosen_epoch(history, recipe)]
     run.finish(seconds=round(time.perf_counter() - started, 1), epochs=len(history), best=best)
     return history
 
