@@ -11,7 +11,7 @@ from skinlesion.data.augment.ranges import Ranges
 # Columns of ``mixing_draws``.
 OPACITY, WIDTH, X, Y = range(4)
 MIXING_COLUMNS = 4
-_MIXUP, _CUTMIX = 1, 2
+_MIXUP, _CUTMIX = 4, 5
 _WHOLE = 3.0  # covers the image, wherever the centre is
 
 
