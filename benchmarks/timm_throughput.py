@@ -17,9 +17,6 @@ import statistics
 import time
 from collections.abc import Callable
 
-import timm
-import torch
-
 # Our name: timm's.
 NAMES = {
     "efficientnet_lite0": "tf_efficientnet_lite0",
@@ -37,6 +34,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=5, help="timed a repeat")
     parser.add_argument("--repeats", type=int, default=3)
     given = parser.parse_args()
+    import torch
+
     torch.set_num_threads(given.threads)
     torch.manual_seed(0)
     for backbone in given.backbone:
@@ -46,6 +45,9 @@ def main() -> None:
 
 def measure(backbone: str, precision: str, given: argparse.Namespace) -> dict[str, object]:
     """Median images a second of training and of prediction."""
+    import timm
+    import torch
+
     model = timm.create_model(NAMES[backbone], num_classes=1)
     model = model.to(memory_format=torch.channels_last)
     shape = (given.batch_size, 3, given.image_size, given.image_size)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from skinlesion.data import augment as columns
 from skinlesion.data.augment import COLUMNS, Ranges, augment, uniforms
+from skinlesion.data.augment import draws as columns
 
 pytestmark = pytest.mark.tensorflow
 
@@ -23,8 +23,15 @@ EACH = {
     "contrast": 0.3,
     "saturation": 0.5,
     "hue": 0.1,
+    "perspective": 0.2,
+    "hair": 1.0,
+    "ruler": 1.0,
+    "cutout": 1.0,
 }
 ALL = Ranges(**EACH)
+# Those whose number is how far a change goes; of the others it is how many images have it.
+WIDTHS = [name for name in EACH if name not in ("flip", "hair", "ruler", "cutout")]
+ELSEWHERE = {"cutout_size", "mixup", "cutmix"}  # test_occlusion.py, test_mixing.py
 
 
 def noise(count, size=16, *, seed=0):
@@ -59,7 +66,7 @@ def disc(size, radius):
 
 
 def test_every_range_is_tried_here():
-    assert set(EACH) == {field.name for field in fields(Ranges)}
+    assert {*EACH, *ELSEWHERE} == {field.name for field in fields(Ranges)}
 
 
 def test_image_depends_on_its_own_numbers_not_on_its_batch():
@@ -72,18 +79,6 @@ def test_image_depends_on_its_own_numbers_not_on_its_batch():
     alone = np.concatenate([augment(images[i : i + 1], numbers[i : i + 1], ALL) for i in range(5)])
     np.testing.assert_array_equal(moved, together)
     np.testing.assert_allclose(alone, together, atol=1e-3)
-
-
-def test_numbers_are_a_function_of_seed_epoch_and_row():
-    once = uniforms(7, seed=3, epoch=2)
-
-    assert once.shape == (7, COLUMNS)
-    assert once.min() >= 0
-    assert once.max() < 1
-    np.testing.assert_array_equal(uniforms(7, seed=3, epoch=2), once)
-    np.testing.assert_array_equal(uniforms(4, seed=3, epoch=2), once[:4])
-    assert not np.isin(uniforms(7, seed=4, epoch=2), once).any()
-    assert not np.isin(uniforms(7, seed=3, epoch=3), once).any()
 
 
 def test_no_range_changes_nothing():
@@ -105,11 +100,11 @@ def test_each_range_changes_the_image(name):
     assert (np.abs(changed - images).max(axis=(1, 2, 3)) > 1).sum() >= 24  # 4 flips are none
 
 
-@pytest.mark.parametrize("name", [name for name in EACH if name != "flip"])
+@pytest.mark.parametrize("name", WIDTHS)
 def test_wider_range_changes_more(name):
     images, numbers = ramp(32, 2) * [1.0, 0.7, 0.5], middle()
     images = images.astype("float32")
-    numbers[:, columns.ROTATE :] = 0.75
+    numbers[:, columns.ROTATE : columns.HAIR] = 0.75
 
     def change(part):
         changed = augment(images, numbers, Ranges(**{name: EACH[name] * part})).numpy()
@@ -118,7 +113,7 @@ def test_wider_range_changes_more(name):
     assert 0 < change(0.1) < change(0.5) < change(1.0)
 
 
-@pytest.mark.parametrize("name", [name for name in EACH if name != "flip"])
+@pytest.mark.parametrize("name", WIDTHS)
 def test_middle_of_a_range_is_no_change(name):
     images = noise(2)
 
@@ -211,8 +206,14 @@ def test_shift_is_a_fraction_of_the_side_along_one_axis(column, axis):
 
 @pytest.mark.parametrize(
     "ranges",
-    [Ranges(rotate_degrees=180), Ranges(zoom=0.9), Ranges(shift=0.9), Ranges(shear=0.9)],
-    ids=["rotate", "zoom", "shift", "shear"],
+    [
+        Ranges(rotate_degrees=180),
+        Ranges(zoom=0.9),
+        Ranges(shift=0.9),
+        Ranges(shear=0.9),
+        Ranges(perspective=0.4),
+    ],
+    ids=["rotate", "zoom", "shift", "shear", "perspective"],
 )
 def test_reflection_leaves_no_black_corner(ranges):
     pale = np.random.default_rng(0).uniform(100, 200, (16, 32, 32, 3)).astype("float32")

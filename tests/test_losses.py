@@ -101,6 +101,19 @@ def test_smoothing_mixes_the_costs_of_both_answers(name):
     )
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_mixed_label_costs_its_share_of_either_class(name, smoothing):
+    loss = make_loss(name, **OPTIONS[name], label_smoothing=smoothing)
+
+    for logit in (-2.0, 0.3, 4.0):
+        benign, mixed, malignant = (
+            value(loss, column(label), column(logit)) for label in (0, 0.3, 1)
+        )
+
+        assert mixed == pytest.approx(0.7 * benign + 0.3 * malignant, rel=1e-5)
+
+
 def test_crossentropy_by_hand():
     # p = 1/(1 + 1/3) = 3/4 for the logit log 3.
     logits = column(math.log(3), math.log(3))

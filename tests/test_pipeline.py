@@ -157,6 +157,29 @@ def test_epochs_are_augmented_anew():
     assert np.abs(first - second).max() > 1
 
 
+@pytest.mark.parametrize("ranges", [RANGES, Ranges(mixup=0.5, cutmix=1.0, hair=0.5)])
+def test_what_is_seen_of_an_example_is_what_its_batch_holds(ranges):
+    batches = image_batches(some_images(rows=[1, 3, 4, 6, 8, 9]), batch_size=4, ranges=ranges)
+
+    trained = [np.concatenate(parts) for parts in zip(*all_of(batches.epochs(2, 3)), strict=True)]
+
+    for place, example in enumerate(batches.order.of_epoch(2)):
+        image, label = batches.seen(example, 2)
+        np.testing.assert_allclose(image, trained[0][place], atol=1e-3)
+        assert label == pytest.approx(trained[1][place, 0])
+
+
+def test_mixed_labels_are_soft_and_late_epochs_do_not_depend_on_early_ones():
+    batches = image_batches(ranges=Ranges(mixup=1.0, cutmix=1.0))
+
+    whole, tail = all_of(batches.epochs(0, 3)), all_of(batches.epochs(2, 3))
+
+    assert_same(whole[2 * batches.order.steps :], tail)
+    soft = np.concatenate([labels for _, labels in whole])
+    assert ((soft > 0.01) & (soft < 0.99)).any()
+    assert {*batches.order.shown_labels.tolist()} == {0, 1}
+
+
 def test_reading_is_lazy_and_by_the_batch():
     images = some_images(40)
     batches = image_batches(images, batch_size=4)

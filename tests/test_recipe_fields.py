@@ -40,23 +40,30 @@ EFFECTIVE = {"loss.class_weight": "effective_number", **RARE}
 ADJUSTED = {"loss.name": "logit_adjusted"}
 BALANCED = {"sampling.name": "balanced"}
 TWO_VIEWS, LONG = {"feature_views": 2}, {"epochs": 6, "optimizer.learning_rate": 0.05}
+CUTOUT = {"augment.cutout": 0.5}
 OTHER_DATASET, OTHER_WEIGHTS = "<another data set>", "<weights of another run>"
 
-# field: what is changed; of the features cached for a head, two views of each image
+# field: (what both have in common, what is changed); of the features cached for a head, two views
+# of each image
 FEATURE_CASES = {
-    "model.backbone": {"model.backbone": WIDE_BACKBONE},
-    "model.weights": {"model.weights": OTHER_WEIGHTS},
-    "model.image_size": {"model.image_size": 48},
-    "model.pooling": {"model.pooling": "max"},
-    "augment.flip": {"augment.flip": False},
-    "augment.rotate_degrees": {"augment.rotate_degrees": 45},
-    "augment.zoom": {"augment.zoom": 0.2},
-    "augment.shift": {"augment.shift": 0.1},
-    "augment.shear": {"augment.shear": 0.2},
-    "augment.brightness": {"augment.brightness": 0.1},
-    "augment.contrast": {"augment.contrast": 0.2},
-    "augment.saturation": {"augment.saturation": 0.5},
-    "augment.hue": {"augment.hue": 0.1},
+    "model.backbone": ({}, {"model.backbone": WIDE_BACKBONE}),
+    "model.weights": ({}, {"model.weights": OTHER_WEIGHTS}),
+    "model.image_size": ({}, {"model.image_size": 48}),
+    "model.pooling": ({}, {"model.pooling": "max"}),
+    "augment.flip": ({}, {"augment.flip": False}),
+    "augment.rotate_degrees": ({}, {"augment.rotate_degrees": 45}),
+    "augment.zoom": ({}, {"augment.zoom": 0.2}),
+    "augment.shift": ({}, {"augment.shift": 0.1}),
+    "augment.shear": ({}, {"augment.shear": 0.2}),
+    "augment.brightness": ({}, {"augment.brightness": 0.1}),
+    "augment.contrast": ({}, {"augment.contrast": 0.2}),
+    "augment.saturation": ({}, {"augment.saturation": 0.5}),
+    "augment.hue": ({}, {"augment.hue": 0.1}),
+    "augment.perspective": ({}, {"augment.perspective": 0.2}),
+    "augment.hair": ({}, {"augment.hair": 0.5}),
+    "augment.ruler": ({}, {"augment.ruler": 0.5}),
+    "augment.cutout": ({}, CUTOUT),
+    "augment.cutout_size": (CUTOUT, {"augment.cutout_size": 0.5}),
 }
 # field: (what both runs have in common, what is changed); of a short run of a head
 HEAD_CASES = {
@@ -114,84 +121,8 @@ WHOLE_CASES = {
     "optimizer.lion.layer_decay": (LION, {"optimizer.layer_decay": 0.5}),
     "unfreeze.every_epochs": ({"unfreeze.every_epochs": 1}, {"unfreeze.every_epochs": 2}),
     "unfreeze.blocks": ({"unfreeze.blocks": 1}, {"unfreeze.blocks": 2}),
-}
-OTHER_DATASET, OTHER_WEIGHTS = "<another data set>", "<weights of another run>"
-
-# field: what is changed; of the features cached for a head, two views of each image
-FEATURE_CASES = {
-    "model.backbone": {"model.backbone": WIDE_BACKBONE},
-    "model.weights": {"model.weights": OTHER_WEIGHTS},
-    "model.image_size": {"model.image_size": 48},
-    "model.pooling": {"model.pooling": "max"},
-    "augment.flip": {"augment.flip": False},
-    "augment.rotate_degrees": {"augment.rotate_degrees": 45},
-    "augment.zoom": {"augment.zoom": 0.2},
-    "augment.shift": {"augment.shift": 0.1},
-    "augment.shear": {"augment.shear": 0.2},
-    "augment.brightness": {"augment.brightness": 0.1},
-    "augment.contrast": {"augment.contrast": 0.2},
-    "augment.saturation": {"augment.saturation": 0.5},
-    "augment.hue": {"augment.hue": 0.1},
-}
-# field: (what both runs have in common, what is changed); of a short run of a head
-HEAD_CASES = {
-    "dataset": ({}, {"dataset": OTHER_DATASET}),
-    "seed": ({}, {"seed": 1}),
-    "target": ({}, {"target": "melanoma"}),
-    "limit": ({}, {"limit": 8}),
-    "model.dropout": ({}, {"model.dropout": 0.5}),
-    "loss.name": ({}, FOCAL),
-    "loss.binary_crossentropy.label_smoothing": (PLAIN, {"loss.label_smoothing": 0.1}),
-    "loss.weighted_crossentropy.class_weight": (WEIGHTED, {"loss.class_weight": [1.0, 3.0]}),
-    "loss.weighted_crossentropy.label_smoothing": (WEIGHTED, {"loss.label_smoothing": 0.1}),
-    "loss.weighted_crossentropy.beta": ({**WEIGHTED, **EFFECTIVE}, {"loss.beta": 0.5}),
-    "loss.focal.gamma": (FOCAL, {"loss.gamma": 1.0}),
-    "loss.focal.alpha": (FOCAL, {"loss.alpha": 0.75}),
-    "loss.focal.class_weight": (FOCAL, {"loss.class_weight": [1.0, 3.0]}),
-    "loss.focal.beta": ({**FOCAL, **EFFECTIVE}, {"loss.beta": 0.5}),
-    "loss.focal.label_smoothing": (FOCAL, {"loss.label_smoothing": 0.1}),
-    "loss.logit_adjusted.tau": ({**ADJUSTED, **RARE}, {"loss.tau": 2.0}),
-    "loss.logit_adjusted.label_smoothing": (ADJUSTED, {"loss.label_smoothing": 0.1}),
-    "optimizer.name": ({}, SGD),
-    "optimizer.adamw.learning_rate": ({}, {"optimizer.learning_rate": 0.02}),
-    "optimizer.adamw.weight_decay": ({}, {"optimizer.weight_decay": 0.1}),
-    "optimizer.sgd.learning_rate": (SGD, {"optimizer.learning_rate": 0.02}),
-    "optimizer.sgd.weight_decay": (SGD, {"optimizer.weight_decay": 0.1}),
-    "optimizer.sgd.momentum": (SGD, {"optimizer.momentum": 0.5}),
-    "optimizer.sgd.clip_norm": (SGD, {"optimizer.clip_norm": 0.01}),
-    "optimizer.sgd.accumulate_steps": (SGD, {"optimizer.accumulate_steps": 2}),
-    "optimizer.adamw.clip_norm": ({}, {"optimizer.clip_norm": 0.001}),
-    "optimizer.adamw.accumulate_steps": ({}, {"optimizer.accumulate_steps": 2}),
-    "optimizer.lion.learning_rate": (LION, {"optimizer.learning_rate": 0.02}),
-    "optimizer.lion.weight_decay": (LION, {"optimizer.weight_decay": 0.1}),
-    "optimizer.lion.clip_norm": ({**LION, "epochs": 6}, {"optimizer.clip_norm": 0.1}),
-    "optimizer.lion.accumulate_steps": (LION, {"optimizer.accumulate_steps": 2}),
-    "averaging.name": ({}, EMA),
-    "averaging.ema.decay": (EMA, {"averaging.decay": 0.01}),
-    "averaging.last_epochs.epochs": (LAST, {"averaging.epochs": 2}),
-    "schedule.warmup_epochs": ({}, {"schedule.warmup_epochs": 1}),
-    "schedule.decay": ({}, {"schedule.decay": "none"}),
-    "sampling.name": ({}, BALANCED),
-    "sampling.balanced.malignant_fraction": (BALANCED, {"sampling.malignant_fraction": 0.75}),
-    "sampling.balanced.images_per_epoch": (BALANCED, {"sampling.images_per_epoch": 16}),
-    "batch_size": ({}, {"batch_size": 5}),
-    "epochs": ({}, {"epochs": 3}),
-    "early_stop_epochs": (LONG, {"early_stop_epochs": 1}),
-    "monitor": (LONG, {"monitor": "val_loss"}),
-    "feature_views": ({}, TWO_VIEWS),
-}
-WHOLE_CASES = {
-    "trainable": ({}, {"trainable": 2}),
-    "freeze_batch_norm": ({}, {"freeze_batch_norm": True}),
-    "model.stochastic_depth": ({}, {"model.stochastic_depth": 0.5}),
-    "optimizer.adamw.layer_decay": ({}, {"optimizer.layer_decay": 0.5}),
-    "optimizer.sgd.layer_decay": (SGD, {"optimizer.layer_decay": 0.5}),
-    "optimizer.lion.layer_decay": (LION, {"optimizer.layer_decay": 0.5}),
-    "unfreeze.every_epochs": (
-        {"unfreeze": {"every_epochs": 1}},
-        {"unfreeze": {"every_epochs": 2}},
-    ),
-    "unfreeze.blocks": ({"unfreeze": {"blocks": 1}}, {"unfreeze": {"blocks": 2}}),
+    "augment.mixup": ({}, {"augment.mixup": 1.0}),
+    "augment.cutmix": ({}, {"augment.cutmix": 1.0}),
 }
 OTHER_TESTS = {"model.batch_norm": "test_batch_norm_of_alexnet"}
 
@@ -242,7 +173,8 @@ class Runs:
     """Runs made once for each config, and the places that stand in the cases."""
 
     def __init__(self, folder):
-        self.folder, self.made, self.numbers = folder, {}, itertools.count()
+        self.folder, self.made, self.cached = folder, {}, {}
+        self.numbers = itertools.count()
         self.dataset = write_lesions(folder / "dataset")
         self.other = write_lesions(folder / "other", seed=1)
 
@@ -263,6 +195,13 @@ class Runs:
         return self.made[key]
 
     def features(self, **changes):
+        """``cache_features``, made once for each config."""
+        key = repr(sorted(changes.items()))
+        if key not in self.cached:
+            self.cached[key] = self.cache_features(**changes)
+        return self.cached[key]
+
+    def cache_features(self, **changes):
         """What a head run caches, broken off where its training would begin."""
         if OTHER_WEIGHTS in map(str, changes.values()):
             changes = {"model.weights": str(self.of(train_config).weights)}
@@ -304,18 +243,16 @@ def test_fields_are_found_in_sections_and_in_choices():
     assert "optimizer.sgd.name" not in found
 
 
-@pytest.fixture(scope="module")
-def unchanged_features(runs):
-    return runs.features()
-
-
 @pytest.mark.parametrize("field", FEATURE_CASES)
-def test_field_changes_the_features(runs, unchanged_features, field):
-    changed = runs.features(**FEATURE_CASES[field])
+def test_field_changes_the_features(runs, field):
+    common, change = FEATURE_CASES[field]
+    unchanged = runs.features(**common)
 
-    assert not np.array_equal(changed, unchanged_features)
+    changed = runs.features(**common, **change)
+
+    assert not np.array_equal(changed, unchanged)
     if field.startswith("augment"):
-        np.testing.assert_array_equal(changed[0], unchanged_features[0])  # the clean view
+        np.testing.assert_array_equal(changed[0], unchanged[0])  # the clean view
 
 
 @pytest.mark.parametrize("field", HEAD_CASES)
@@ -353,9 +290,9 @@ def test_what_the_sampler_balances_is_not_balanced_again(runs, loss):
     assert runs.outcome(head_config, **RARE, **loss) != runs.outcome(head_config, **RARE, **PLAIN)
 
 
-def test_unchanged_config_changes_nothing(runs, unchanged_features, tmp_path):
+def test_unchanged_config_changes_nothing(runs, tmp_path):
     # Otherwise the laws above would say nothing.
-    np.testing.assert_array_equal(runs.features(), unchanged_features)
+    np.testing.assert_array_equal(runs.cache_features(), runs.features())
     again = run_train(head_config(runs.dataset, **TWO_VIEWS), tmp_path / "again")
 
     assert outcome(again) == runs.outcome(head_config, **TWO_VIEWS)

@@ -30,6 +30,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "download-isic": data.download_isic,
     "preprocess": data.preprocess,
     "audit": data.audit,
+    "preview": data.preview,
     "train": training.train,
     "finetune": training.finetune,
     "ensemble": evidence.ensemble,

@@ -1,4 +1,4 @@
-"""download-isic, preprocess, audit: from images to a data set that can be trusted."""
+"""download-isic, preprocess, audit, preview: from images to a data set that can be trusted."""
 
 from __future__ import annotations
 
@@ -124,3 +124,26 @@ def audit(
     if not as_json:
         print("\n".join(map(str, files)))
     command.refuse_leaks(report)
+
+
+def preview(
+    config: ConfigFile = None,
+    dataset: Annotated[
+        Path | None, typer.Option("--dataset", help="What preprocess wrote; default the config's.")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="PNG to make.")] = Path("preview.png"),
+    split: Annotated[str, typer.Option("--split", help="Whose images are shown.")] = "train",
+    count: Annotated[int, typer.Option("--count", min=1, max=50, help="Images.")] = 8,
+    views: Annotated[int, typer.Option("--views", min=1, max=20, help="Epochs shown.")] = 6,
+    overrides: Overrides = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Draw training images as each epoch will see them, augmented by a train or finetune config."""
+    from skinlesion.commands import preview as command
+
+    settings = command.read_settings(config, overrides or [])
+    print(
+        command.run(
+            settings, dataset, out, split=split, count=count, views=views, overwrite=overwrite
+        )
+    )

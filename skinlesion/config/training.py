@@ -84,6 +84,11 @@ class TrainConfig(Recipe):
         _refuse_unfreezing_layers(self)
         return self
 
+    @model_validator(mode="after")
+    def _mixes_images_not_features(self) -> TrainConfig:
+        _refuse_mixing_for_a_head(self)
+        return self
+
 
 class FinetuneConfig(Recipe):
     """A finished run, trained further with more of its backbone unfrozen."""
@@ -110,8 +115,21 @@ class FinetuneConfig(Recipe):
         _refuse_unfreezing_layers(self)
         return self
 
+    @model_validator(mode="after")
+    def _mixes_images_not_features(self) -> FinetuneConfig:
+        _refuse_mixing_for_a_head(self)
+        return self
+
 
 def _refuse_unfreezing_layers(config: TrainConfig | FinetuneConfig) -> None:
     by_block = isinstance(config.trainable, str) and config.trainable != "head"
     if config.unfreeze and not by_block:
         raise ValueError("unfreeze goes by blocks: set trainable: all, 'n blocks' or 'from BLOCK'")
+
+
+def _refuse_mixing_for_a_head(config: TrainConfig | FinetuneConfig) -> None:
+    if config.augment.mixes and config.trainable == "head":
+        raise ValueError(
+            "mixup and cutmix need trainable: all, or layers or blocks:"
+            " a head is trained on the features of single images"
+        )

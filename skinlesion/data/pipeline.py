@@ -8,7 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from skinlesion.data.augment import COLUMNS, Ranges, augment, uniforms, uniforms_of
+from skinlesion.data.augment import (
+    COLUMNS,
+    MIXING_COLUMNS,
+    Ranges,
+    augment,
+    mix,
+    mixing_draws,
+    uniforms,
+    uniforms_of,
+)
 from skinlesion.data.order import Balance, Order
 from skinlesion.data.sampling import Images
 
@@ -53,25 +62,63 @@ class ImageBatches:
             output_signature=(
                 tf.TensorSpec((None, side, side, 3), tf.uint8),
                 tf.TensorSpec((None, COLUMNS), tf.float32),
+                tf.TensorSpec((None, MIXING_COLUMNS), tf.float32),
                 tf.TensorSpec((None, 1), tf.float32),
             ),
         )
+        return dataset.map(self._prepare, num_parallel_calls=2, deterministic=True).prefetch(2)
 
-        def prepare(
-            pixels: tf.Tensor, uniform: tf.Tensor, labels: tf.Tensor
-        ) -> tuple[tf.Tensor, tf.Tensor]:
-            return augment(resize(pixels, self.image_size), uniform, self.ranges), labels
+    def seen(self, example: int, epoch: int) -> tuple[np.ndarray, float] | None:
+        """What training sees of one example in one epoch, in the company of its batch.
 
-        return dataset.map(prepare, num_parallel_calls=2, deterministic=True).prefetch(2)
+        Args:
+            example: Which of ``images.rows``.
+            epoch: Counted from 0.
 
-    def _read(self, start: int, stop: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        pixels, rows, labels = self.images.pixels, self.images.rows, self.images.labels
+        Returns:
+            The image, shape (image_size, image_size, 3), float32, and its label, in [0, 1]: as it
+            comes first, if ``balance`` shows it again. None if it does not come in that epoch.
+        """
+        draws = self._draws(epoch)
+        for chosen, repeats in self.order.batches(epoch):
+            if example in chosen:
+                batch = self._batch(epoch, chosen, repeats, *draws)
+                images, labels = self._prepare(*map(tf.constant, batch))
+                place = int(np.flatnonzero(chosen == example)[0])
+                return images[place].numpy(), float(labels[place, 0])
+        return None
+
+    def _read(self, start: int, stop: int) -> Iterator[tuple[np.ndarray, ...]]:
         for epoch in range(start, stop):
-            table = uniforms(len(pixels), seed=self.seed, epoch=epoch)
+            draws = self._draws(epoch)
             for chosen, repeats in self.order.batches(epoch):
-                batch = rows[chosen]
-                uniform = uniforms_of(table, batch, repeats, seed=self.seed, epoch=epoch)
-                yield pixels.read(batch), uniform, labels[chosen, None].astype(np.float32)
+                yield self._batch(epoch, chosen, repeats, *draws)
+
+    def _draws(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        count = len(self.images.pixels)
+        return (
+            uniforms(count, seed=self.seed, epoch=epoch),
+            mixing_draws(count, self.ranges, seed=self.seed, epoch=epoch),
+        )
+
+    def _batch(
+        self,
+        epoch: int,
+        chosen: np.ndarray,
+        repeats: np.ndarray,
+        table: np.ndarray,
+        mixing: np.ndarray,
+    ) -> tuple[np.ndarray, ...]:
+        rows = self.images.rows[chosen]
+        uniform = uniforms_of(table, rows, repeats, seed=self.seed, epoch=epoch)
+        labels = self.images.labels[chosen, None].astype(np.float32)
+        return self.images.pixels.read(rows), uniform, mixing[rows], labels
+
+    def _prepare(
+        self, pixels: tf.Tensor, uniform: tf.Tensor, mixing: tf.Tensor, labels: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        images = augment(resize(pixels, self.image_size), uniform, self.ranges)
+        return mix(images, labels, mixing) if self.ranges.mixes else (images, labels)
 
 
 @dataclass(frozen=True)

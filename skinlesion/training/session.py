@@ -128,14 +128,8 @@ class _Job:
             logits = predict_logits(call, val, image_size=self.image_size, batch_size=PREDICT_BATCH)
             return val.labels, logits
 
-        batches = ImageBatches(
-            self.examples.images(TRAIN),
-            self.image_size,
-            self.recipe.batch_size,
-            self.seed,
-            self._ranges(),
-            self._balance(),
-        )
+        train = self.examples.images(TRAIN)
+        batches = image_batches(train, self.recipe, image_size=self.image_size, seed=self.seed)
         return self.model, batches, validate
 
     def head(self, views: int) -> tuple[keras.Model, Batches, Validate]:
@@ -153,7 +147,7 @@ class _Job:
                     image_size=self.image_size,
                     batch_size=PREDICT_BATCH,
                     seed=self.seed,
-                    ranges=self._ranges(),
+                    ranges=_ranges(self.recipe),
                     advance=counter.advance,
                 )
 
@@ -164,18 +158,26 @@ class _Job:
             return val.labels, call(tf.constant(val_features)).numpy()[:, 0]
 
         batches = FeatureBatches(
-            train_features, train.labels, self.recipe.batch_size, self.seed, self._balance()
+            train_features, train.labels, self.recipe.batch_size, self.seed, _balance(self.recipe)
         )
         return head, batches, validate
 
-    def _ranges(self) -> Ranges:
-        return Ranges(**self.recipe.augment.model_dump())
 
-    def _balance(self) -> Balance | None:
-        sampling = self.recipe.sampling
-        if not isinstance(sampling, Balanced):
-            return None
-        return Balance(sampling.malignant_fraction, sampling.images_per_epoch)
+def image_batches(images: Images, recipe: Recipe, *, image_size: int, seed: int) -> ImageBatches:
+    """What ``recipe`` trains a whole model on."""
+    return ImageBatches(
+        images, image_size, recipe.batch_size, seed, _ranges(recipe), _balance(recipe)
+    )
+
+
+def _ranges(recipe: Recipe) -> Ranges:
+    return Ranges(**recipe.augment.model_dump())
+
+
+def _balance(recipe: Recipe) -> Balance | None:
+    if isinstance(recipe.sampling, Balanced):
+        return Balance(**recipe.sampling.model_dump(exclude={"name"}))
+    return None
 
 
 class _Log:

@@ -26,7 +26,7 @@ def add_artefacts(
     if present["hair"]:
         photo = paint(photo, draw_hair(len(photo), rng), rng.uniform(0.03, 0.22) * BROWN)
     if present["ruler"]:
-        photo = paint(photo, _ruler(len(photo), rng), np.full(3, rng.uniform(0.05, 0.2)))
+        photo = paint(photo, draw_ruler(len(photo), rng), np.full(3, rng.uniform(0.05, 0.2)))
     if present["dark_corner"]:
         photo = photo * draw_dark_corner(len(photo), rng)[..., None]
     return photo, present
@@ -56,7 +56,7 @@ def draw_hair(size: int, rng: np.random.Generator) -> np.ndarray:
     return _shrink(canvas, size)
 
 
-def _ruler(size: int, rng: np.random.Generator) -> np.ndarray:
+def draw_ruler(size: int, rng: np.random.Generator) -> np.ndarray:
     """Tick marks along one edge, every fifth longer; opacity, shape (size, size), in [0, 1]."""
     canvas = Image.new("L", (size * SUPERSAMPLING,) * 2)
     draw = ImageDraw.Draw(canvas)
