@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 from skinlesion.config.augment import Augment
+from skinlesion.config.derived import (
+    SoupConfig,
+    SoupCriterion,
+    SoupMethod,
+    TtaConfig,
+    ViewAverage,
+    Views,
+)
 from skinlesion.config.download import (
     DIAGNOSIS_1,
     ArchiveQuery,
@@ -104,6 +112,9 @@ __all__ = [
     "Section",
     "SensitivityThreshold",
     "Sgd",
+    "SoupConfig",
+    "SoupCriterion",
+    "SoupMethod",
     "SpecificityThreshold",
     "Stacking",
     "Subgroups",
@@ -111,6 +122,9 @@ __all__ = [
     "Threshold",
     "TrainConfig",
     "Trainable",
+    "TtaConfig",
+    "ViewAverage",
+    "Views",
     "Weighted",
     "WeightedCrossentropy",
     "Year",
@@ -128,6 +142,8 @@ SCHEMAS: dict[str, type[Section]] = {
     "train": TrainConfig,
     "finetune": FinetuneConfig,
     "ensemble": EnsembleConfig,
+    "tta": TtaConfig,
+    "soup": SoupConfig,
     "evaluate": EvaluateConfig,
     "compare": CompareConfig,
 }
