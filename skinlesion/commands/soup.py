@@ -102,34 +102,43 @@ def run(config: SoupConfig, path: Path, *, overwrite: bool = False, reporter: Re
         for member in members:
             provenance.refuse_leak(member, examples.ids(split), split=split)
     runtime.prepare(seed=0)
-    from skinlesion.training.session import load_run_model, write_predictions, write_weights
+    from skinlesion.training.session import load_run_model
 
     model, build = load_run_model(members[0])
     soup, alone = _cook(config, members, model, examples, reporter)
-    chosen = [members[number] for number in soup.chosen]
+    if config.accept == "not_worse":
+        _refuse_worse(soup, alone, config)
+    model.set_weights(soup.weights)
     outcome = Outcome(
         run=RunDir(path),
         method=config.method,
         criterion=config.criterion,
         score=_signed(soup.score, config.criterion),
-        members={m.path.as_posix(): _signed(s, config.criterion) for m, s in alone},
-        chosen=[member.path.as_posix() for member in chosen],
+        members={run.path.as_posix(): _signed(s, config.criterion) for run, s in alone},
+        chosen=[members[number].path.as_posix() for number in soup.chosen],
         splits=examples.predicted_splits(),
     )
-    if config.accept == "not_worse":
-        _refuse_worse(soup, alone, config)
-    model.set_weights(soup.weights)
     with new_folder(path, overwrite=overwrite) as folder:
         made = RunDir(folder)
         made.config.write_text(to_yaml(config), encoding="utf-8")
         made.update_record(kind="soup", status=FINISHED, **environment())
         examples.record(made)
         provenance.inherit(made, members)
-        write_weights(model, made)
-        write_json(made.model, read_json(members[0].model))
-        write_predictions(model, made, examples, image_size=build.image_size, reporter=reporter)
+        _write_model(model, made, like=members[0], examples=examples, reporter=reporter)
         made.update_record(backbone=build.backbone, **_record(outcome), devices=runtime.devices())
     return outcome
+
+
+def _write_model(
+    model: keras.Model, made: RunDir, *, like: RunDir, examples: Examples, reporter: Reporter
+) -> None:
+    """Write ``model``, a build ``like`` that of a member, and its predictions."""
+    from skinlesion.training.session import write_predictions, write_weights
+
+    write_weights(model, made)
+    write_json(made.model, read_json(like.model))
+    size = model.input_shape[1]
+    write_predictions(model, made, examples, image_size=size, reporter=reporter)
 
 
 def _cook(
