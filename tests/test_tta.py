@@ -181,6 +181,18 @@ def test_other_weights_or_images_are_other_views(tiny, parent, tmp_path):
     assert tables(run_tta(parent, "weights", views=2)) != before
 
 
+def test_after_an_interrupt_it_says_how_to_go_on(type_command, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tta, "run", interrupt)
+
+    shown = type_command("tta", "--run", "runs/a")
+
+    assert shown.code == 130
+    assert "runs/a keeps the finished views: repeat the line" in shown.err
+
+
 # --- what is made ------------------------------------------------------------------------------
 
 
@@ -212,7 +224,7 @@ def test_what_the_parent_learnt_from_it_learnt_from(parent):
     run = run_tta(parent, views=1)
 
     assert learnt_from(run) == learnt_from(parent)
-    assert uses(run) == uses(parent)
+    assert run.split.read_text() == parent.split.read_text()
     with pytest.raises(IntegrityError, match="learnt from"):
         refuse_leak(run, uses(parent)["train"], split="test")
 

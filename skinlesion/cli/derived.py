@@ -35,7 +35,11 @@ def tta(
         resume=False,
         overwrite=overwrite,
     )
-    outcome = command.run(settings, path, overwrite=overwrite, reporter=reporter())
+    try:
+        outcome = command.run(settings, path, overwrite=overwrite, reporter=reporter())
+    except KeyboardInterrupt:
+        reporter().say(f"interrupted; {settings.run} keeps the finished views: repeat the line")
+        raise
     print(outcome.to_text())
 
 
