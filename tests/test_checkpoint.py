@@ -40,6 +40,12 @@ def values(variables):
     return [variable.numpy().copy() for variable in variables]
 
 
+def save(checkpoints, model, history, *, is_best=True, average=()):
+    if is_best:
+        checkpoints.save_best(model)
+    checkpoints.save_last(model, history, average=average)
+
+
 def assert_equal(some, others):
     assert len(some) == len(others) > 0
     for one, other in zip(some, others, strict=True):
@@ -50,30 +56,26 @@ def test_last_state_comes_back_bit_for_bit(tmp_path):
     model, other = compiled(seed=0), compiled(seed=1)
     checkpoints = Checkpoints(tmp_path / "state")
 
-    checkpoints.save(model, HISTORY, is_best=False)
-    history = checkpoints.restore_last(other)
+    average = [np.array(7), np.random.default_rng(0).random(3)]
+    save(checkpoints, model, HISTORY, is_best=False, average=average)
+    restored = checkpoints.restore_last(other)
 
-    assert history == HISTORY
+    assert checkpoints.history() == HISTORY
+    assert_equal(restored, average)
     assert_equal(values(other.variables), values(model.variables))
     assert_equal(values(other.optimizer.variables), values(model.optimizer.variables))
 
 
-def test_nothing_saved_is_no_history_and_no_change(tmp_path):
-    model = compiled()
-    before = values(model.variables)
-
-    history = Checkpoints(tmp_path).restore_last(model)
-
-    assert history == []
-    assert_equal(values(model.variables), before)
+def test_nothing_saved_is_no_history(tmp_path):
+    assert Checkpoints(tmp_path).history() == []
 
 
 def test_best_stays_until_there_is_a_better_one(tmp_path):
     model, checkpoints = compiled(), Checkpoints(tmp_path)
     best = values(model.variables)
-    checkpoints.save(model, HISTORY, is_best=True)
+    save(checkpoints, model, HISTORY)
     model.layers[0].kernel.assign(np.zeros((4, 3)))
-    checkpoints.save(model, HISTORY * 2, is_best=False)
+    save(checkpoints, model, HISTORY * 2, is_best=False)
 
     checkpoints.restore_best(model)
 
@@ -82,7 +84,7 @@ def test_best_stays_until_there_is_a_better_one(tmp_path):
 
 def test_failed_write_leaves_the_last_checkpoint(tmp_path, monkeypatch):
     model, checkpoints = compiled(), Checkpoints(tmp_path)
-    checkpoints.save(model, HISTORY, is_best=True)
+    save(checkpoints, model, HISTORY)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
     def full_disk(file, **arrays):
@@ -91,7 +93,7 @@ def test_failed_write_leaves_the_last_checkpoint(tmp_path, monkeypatch):
 
     monkeypatch.setattr(np, "savez", full_disk)
     with pytest.raises(OSError, match="no space"):
-        checkpoints.save(model, HISTORY * 2, is_best=True)
+        save(checkpoints, model, HISTORY * 2)
 
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
@@ -99,12 +101,13 @@ def test_failed_write_leaves_the_last_checkpoint(tmp_path, monkeypatch):
 @pytest.mark.parametrize("keep", [0, 0.5, 0.99])
 def test_cut_short_checkpoint_is_a_data_error(tmp_path, keep):
     model, checkpoints = compiled(), Checkpoints(tmp_path)
-    checkpoints.save(model, HISTORY, is_best=True)
+    save(checkpoints, model, HISTORY)
     content = checkpoints.last.read_bytes()
     checkpoints.last.write_bytes(content[: int(len(content) * keep)])
 
-    with pytest.raises(DataError, match=r"last\.npz cannot be read"):
-        checkpoints.restore_last(model)
+    for read in (checkpoints.history, lambda: checkpoints.restore_last(model)):
+        with pytest.raises(DataError, match=r"last\.npz cannot be read"):
+            read()
 
 
 def test_something_else_in_its_place_is_a_data_error(tmp_path):
@@ -117,7 +120,7 @@ def test_something_else_in_its_place_is_a_data_error(tmp_path):
 
 def test_missing_history_is_a_data_error(tmp_path):
     model, checkpoints = compiled(), Checkpoints(tmp_path)
-    checkpoints.save(model, HISTORY, is_best=True)
+    save(checkpoints, model, HISTORY)
     checkpoints.best.replace(checkpoints.last)  # weights alone
 
     with pytest.raises(DataError, match="does not fit"):
@@ -131,7 +134,7 @@ def test_missing_best_is_a_data_error(tmp_path):
 
 def test_checkpoint_of_another_model_is_a_data_error(tmp_path):
     checkpoints = Checkpoints(tmp_path)
-    checkpoints.save(compiled(width=3), HISTORY, is_best=True)
+    save(checkpoints, compiled(width=3), HISTORY)
 
     with pytest.raises(DataError, match="does not fit the model") as error:
         checkpoints.restore_last(compiled(width=5))

@@ -64,6 +64,7 @@ def refused(load, text, *overrides, schema=TrainConfig):
         ("learning_rate: 1", "learning_rate: unknown key; did you mean optimizer.learning_rate?"),
         ("schedule: {warmup: 3}", "schedule.warmup: unknown key; did you mean schedule.warmup_ep"),
         ("loss: {name: focal, gama: 2}", "loss.focal.gama: unknown key; did you mean loss.gamma?"),
+        ("sampling: {name: shuffle, malignant_fraction: 0.3}", "another kind of sampling has it"),
         ("optimizer: {name: adamw, momentum: 1}", "momentum: unknown key; another kind of optimiz"),
         ("xyzzy: 3", "xyzzy: unknown key\n"),
     ],
@@ -136,6 +137,9 @@ def test_a_wrong_trainable_is_one_readable_line(load, schema, value):
         ("model: {backbone: resnet50, batch_norm: true}", "batch_norm is an option of alexnet"),
         ("model: {backbone: resnet50, weights: none}", "keeps random features"),
         (MODEL + "trainable: all\nfeature_views: 2", "feature_views is for trainable: head"),
+        (MODEL + "loss: {name: focal, alpha: 0.7, class_weight: balanced}", "both weigh the class"),
+        (MODEL + "loss: {class_weight: balanced, beta: 0.9}", "beta is of class_weight: effective"),
+        (MODEL + "loss: {name: focal, beta: 0.9}", "beta is of class_weight: effective_number"),
     ],
 )
 def test_options_that_contradict_each_other_are_refused(load, text, what):
@@ -378,6 +382,7 @@ RESOLVED = [
         trainable="3 blocks",
         optimizer={"name": "sgd", "learning_rate": 1e-5},
         loss={"name": "focal", "gamma": 0, "alpha": 0.75},
+        sampling={"name": "balanced", "malignant_fraction": 1 / 3, "images_per_epoch": 100},
         limit=10,
     ),
     TrainConfig(model={"backbone": "resnet50", "weights": "null"}, trainable=7),

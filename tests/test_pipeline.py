@@ -5,10 +5,10 @@ import pytest
 import tensorflow as tf
 
 from skinlesion.data.augment import Ranges, augment, uniforms
+from skinlesion.data.order import Balance
 from skinlesion.data.pipeline import (
     FeatureBatches,
     ImageBatches,
-    epoch_order,
     resize,
     view_batches,
 )
@@ -41,8 +41,10 @@ def some_images(count=11, size=8, *, rows=None):
     return Images(store, rows, rows % 2)
 
 
-def image_batches(images=None, *, size=8, batch_size=4, seed=0, ranges=None):
-    return ImageBatches(images or some_images(), size, batch_size, seed, ranges or Ranges())
+def image_batches(images=None, *, size=8, batch_size=4, seed=0, ranges=None, balance=None):
+    return ImageBatches(
+        images or some_images(), size, batch_size, seed, ranges or Ranges(), balance
+    )
 
 
 def rows_seen(batches, start, stop):
@@ -68,13 +70,13 @@ def test_epoch_sees_every_row_once(batch_size):
     seen = rows_seen(batches, 2, 3)
 
     assert sorted(np.concatenate(seen)) == [1, 3, 4, 8, 9]
-    assert len(seen) == batches.steps
+    assert len(seen) == batches.order.steps
 
 
 def test_last_batch_may_be_smaller():
     batches = image_batches(batch_size=4)
 
-    assert batches.steps == 3
+    assert batches.order.steps == 3
     assert [len(rows) for rows in rows_seen(batches, 0, 2)] == [4, 4, 3, 4, 4, 3]
 
 
@@ -84,7 +86,7 @@ def test_labels_go_with_their_images():
     for pixels, labels in batches.epochs(0, 2):
         assert labels.dtype == tf.float32
         np.testing.assert_array_equal(labels[:, 0], pixels[:, 0, 0, 0] % 2)
-    np.testing.assert_array_equal(batches.labels, [1, 0, 1, 0, 0])
+    np.testing.assert_array_equal(batches.order.shown_labels, [1, 0, 1, 0, 0])
 
 
 def test_order_is_a_function_of_seed_and_epoch():
@@ -96,25 +98,19 @@ def test_order_is_a_function_of_seed_and_epoch():
     assert order(0, 0) != order(1, 0)
 
 
-def test_epoch_order_is_a_permutation_unlike_the_augmentation():
-    order = epoch_order(50, seed=3, epoch=2)
-
-    assert sorted(order) == list(range(50))
-    assert order.tolist() != np.random.default_rng((3, 2)).permutation(50).tolist()
-
-
+@pytest.mark.parametrize("balance", [None, Balance(0.7, 13)])
 @pytest.mark.parametrize("kind", ["images", "features"])
-def test_late_epochs_do_not_depend_on_early_ones(kind):
+def test_late_epochs_do_not_depend_on_early_ones(kind, balance):
     features = np.random.default_rng(0).random((3, 11, 5)).astype("float32")
     batches = (
-        image_batches(ranges=RANGES)
+        image_batches(ranges=RANGES, balance=balance)
         if kind == "images"
-        else FeatureBatches(features, np.arange(11) % 2, 4, 0)
+        else FeatureBatches(features, np.arange(11) % 2, 4, 0, balance)
     )
 
     whole, tail = all_of(batches.epochs(0, 5)), all_of(batches.epochs(2, 5))
 
-    assert_same(whole[2 * batches.steps :], tail)
+    assert_same(whole[2 * batches.order.steps :], tail)
 
 
 def test_image_is_augmented_by_its_row_in_the_data_set():
@@ -125,6 +121,22 @@ def test_image_is_augmented_by_its_row_in_the_data_set():
     (changed, labels), *_ = all_of(image_batches(few, ranges=RANGES).epochs(3, 4))
 
     np.testing.assert_array_equal(changed[np.argsort(labels[:, 0])], expected)
+
+
+def test_image_that_comes_again_is_augmented_otherwise_the_first_time_as_ever():
+    images = some_images(rows=[2, 4, 5])  # 5 alone is malignant: it comes four times
+    numbers = uniforms(11, seed=0, epoch=3)[[5]]
+    expected = augment(images.pixels.read([5]).astype("float32"), numbers, RANGES)
+    batches = image_batches(images, batch_size=3, ranges=RANGES, balance=Balance(2 / 3, 6))
+
+    epoch = all_of(batches.epochs(3, 4))
+
+    pixels, labels = (np.concatenate(part) for part in zip(*epoch, strict=True))
+    of_five = pixels[labels[:, 0] == 1]
+    assert len(of_five) == 4
+    np.testing.assert_array_equal(of_five[0], expected[0])
+    assert len({one.tobytes() for one in of_five}) == 4
+    assert_same(all_of(batches.epochs(3, 4)), epoch)
 
 
 def test_batch_size_does_not_change_an_image():
@@ -210,9 +222,18 @@ def test_feature_epoch_sees_every_row_once_with_its_label():
 
     rows = np.concatenate([features[:, 0] for features, _ in epoch]).astype(int)
     assert [len(features) for features, _ in epoch] == [3, 3, 1]
-    assert batches.steps == 3
+    assert batches.order.steps == 3
     assert sorted(rows) == list(range(7))
     np.testing.assert_array_equal(np.concatenate([y for _, y in epoch])[:, 0], labels[rows])
+
+
+def test_row_that_comes_again_is_seen_in_the_next_view():
+    features = np.arange(3, dtype="float32")[:, None, None] + np.zeros((1, 4, 1), "float32")
+    batches = FeatureBatches(features, np.array([0, 0, 0, 1]), 2, 0, Balance(0.5, 6))
+
+    views = np.concatenate([x[y == 1] for x, y in all_of(batches.epochs(1, 2))])
+
+    assert views.tolist() == [1, 2, 0]
 
 
 def test_view_zero_is_clean_and_in_row_order():

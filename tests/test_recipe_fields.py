@@ -41,6 +41,11 @@ pytestmark = [
 FOCAL, SGD = {"loss.name": "focal"}, {"optimizer.name": "sgd"}
 PLAIN = {"loss.name": "binary_crossentropy"}
 WEIGHTED = {"loss.name": "weighted_crossentropy"}
+# Malignant are as many as benign here, melanomas are not.
+RARE = {"target": "melanoma"}
+EFFECTIVE = {"loss.class_weight": "effective_number", **RARE}
+ADJUSTED = {"loss.name": "logit_adjusted"}
+BALANCED = {"sampling.name": "balanced"}
 TWO_VIEWS, LONG = {"feature_views": 2}, {"epochs": 6, "optimizer.learning_rate": 0.05}
 OTHER_DATASET, OTHER_WEIGHTS = "<another data set>", "<weights of another run>"
 
@@ -71,9 +76,14 @@ HEAD_CASES = {
     "loss.binary_crossentropy.label_smoothing": (PLAIN, {"loss.label_smoothing": 0.1}),
     "loss.weighted_crossentropy.class_weight": (WEIGHTED, {"loss.class_weight": [1.0, 3.0]}),
     "loss.weighted_crossentropy.label_smoothing": (WEIGHTED, {"loss.label_smoothing": 0.1}),
+    "loss.weighted_crossentropy.beta": ({**WEIGHTED, **EFFECTIVE}, {"loss.beta": 0.5}),
     "loss.focal.gamma": (FOCAL, {"loss.gamma": 1.0}),
     "loss.focal.alpha": (FOCAL, {"loss.alpha": 0.75}),
+    "loss.focal.class_weight": (FOCAL, {"loss.class_weight": [1.0, 3.0]}),
+    "loss.focal.beta": ({**FOCAL, **EFFECTIVE}, {"loss.beta": 0.5}),
     "loss.focal.label_smoothing": (FOCAL, {"loss.label_smoothing": 0.1}),
+    "loss.logit_adjusted.tau": ({**ADJUSTED, **RARE}, {"loss.tau": 2.0}),
+    "loss.logit_adjusted.label_smoothing": (ADJUSTED, {"loss.label_smoothing": 0.1}),
     "optimizer.name": ({}, SGD),
     "optimizer.adamw.learning_rate": ({}, {"optimizer.learning_rate": 0.02}),
     "optimizer.adamw.weight_decay": ({}, {"optimizer.weight_decay": 0.1}),
@@ -82,6 +92,9 @@ HEAD_CASES = {
     "optimizer.sgd.momentum": (SGD, {"optimizer.momentum": 0.5}),
     "schedule.warmup_epochs": ({}, {"schedule.warmup_epochs": 1}),
     "schedule.decay": ({}, {"schedule.decay": "none"}),
+    "sampling.name": ({}, BALANCED),
+    "sampling.balanced.malignant_fraction": (BALANCED, {"sampling.malignant_fraction": 0.75}),
+    "sampling.balanced.images_per_epoch": (BALANCED, {"sampling.images_per_epoch": 16}),
     "batch_size": ({}, {"batch_size": 5}),
     "epochs": ({}, {"epochs": 3}),
     "early_stop_epochs": (LONG, {"early_stop_epochs": 1}),
@@ -299,6 +312,16 @@ def test_field_changes_tta(runs, field):
 @pytest.mark.parametrize("field", SOUP_CASES)
 def test_field_changes_a_soup(runs, field):
     assert runs.soup(**SOUP_CASES[field]) != runs.soup()
+
+
+@pytest.mark.parametrize("loss", [WEIGHTED, ADJUSTED])
+def test_what_the_sampler_balances_is_not_balanced_again(runs, loss):
+    balanced = {**BALANCED, **RARE}
+
+    corrected = runs.outcome(head_config, **balanced, **loss)
+
+    assert corrected == runs.outcome(head_config, **balanced, **PLAIN)
+    assert runs.outcome(head_config, **RARE, **loss) != runs.outcome(head_config, **RARE, **PLAIN)
 
 
 def test_unchanged_config_changes_nothing(runs, unchanged_features, tmp_path):

@@ -149,6 +149,21 @@ def test_finetuning_resumes_too(uninterrupted, tmp_path):
     assert outcome(run) == outcome(whole)
 
 
+def test_balanced_sampling_resumes_too(dataset, tmp_path):
+    # 10 places an epoch for 6 melanomas, 20 for 16 others: both classes break off amid a pass.
+    sampling = {"name": "balanced", "malignant_fraction": 1 / 3, "images_per_epoch": 30}
+    config = train_config(dataset, **{**RANDOM, "sampling": sampling, "target": "melanoma"})
+    whole = run_train(config, tmp_path / "whole")
+    reporter = QuickReporter(interrupt="epoch 3/3", after=16)
+    with pytest.raises(KeyboardInterrupt):
+        run_train(config, tmp_path / "run", reporter=reporter)
+
+    run = run_train(config, tmp_path / "run", resume=True)
+
+    assert reporter.counted == {"epoch 1/3": 30, "epoch 2/3": 30, "epoch 3/3": 16}
+    assert outcome(run) == outcome(whole)
+
+
 def test_finished_run_is_returned_at_once(uninterrupted, dataset):
     whole, _ = uninterrupted("whole")
     before = {path: path.stat().st_mtime_ns for path in whole.path.rglob("*")}

@@ -101,7 +101,7 @@ def _lesion(label, size, rng):
     return noisy.clip(0, 255).astype(np.uint8)
 
 
-def tiny_network(image_size, *, width=1):
+def tiny_network(image_size, *, width=1, stochastic_depth=0.0):
     """Three blocks of convolution, normalisation and ReLU; dropout inside; 8 features a width."""
     image = keras.Input((image_size, image_size, 3))
     x = image
@@ -114,6 +114,8 @@ def tiny_network(image_size, *, width=1):
         x = keras.layers.ReLU(name=f"{name}_relu")(x)
         if name == "block1a":
             x = keras.layers.Dropout(0.1, name="block1a_dropout")(x)
+    if stochastic_depth:
+        x = keras.layers.Dropout(stochastic_depth, noise_shape=(None, 1, 1, 1))(x)
     return keras.Model(image, x, name="backbone")
 
 
@@ -139,6 +141,7 @@ def use_tiny_backbone(monkeypatch):
         block_end=r"^(block[0-9]+[a-z]?)_(?:project_bn|add)$",
         imagenet=FixedWeights(),
         citation="none",
+        stochastic_depth=0.0,
     )
     monkeypatch.setitem(BACKBONES, BACKBONE, row)
     wide = dataclasses.replace(row, network=functools.partial(tiny_network, width=2))

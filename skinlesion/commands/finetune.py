@@ -64,12 +64,11 @@ def run(
             backbone=parent.record()["backbone"], seed=config.seed, parent=str(parent.path)
         )
         runtime.prepare(seed=_known(config.seed))
-        from skinlesion import models
         from skinlesion.training.session import load_run_model, train_model
+        from skinlesion.training.unfreezing import make_stages
 
         made.update_record(devices=runtime.devices())
         model, model_config = load_run_model(parent, seed=_known(config.seed))
-        models.set_trainable(model, config.trainable, freeze_batch_norm=config.freeze_batch_norm)
         train_model(
             model,
             made,
@@ -77,6 +76,12 @@ def run(
             config=model_config,
             recipe=config,
             trainable=config.trainable,
+            stages=make_stages(
+                model,
+                config.trainable,
+                config.unfreeze,
+                freeze_batch_norm=config.freeze_batch_norm,
+            ),
             seed=_known(config.seed),
             reporter=reporter,
         )

@@ -53,11 +53,11 @@ def run(
         runtime.prepare(seed=config.seed)
         from skinlesion import models
         from skinlesion.training.session import inherit_weights, train_model
+        from skinlesion.training.unfreezing import make_stages
 
         made.update_record(devices=runtime.devices())
         inherit_weights(config.model.weights, made, examples)
         model = models.build_model(**config.model.model_dump(), seed=config.seed)
-        models.set_trainable(model, config.trainable, freeze_batch_norm=config.freeze_batch_norm)
         train_model(
             model,
             made,
@@ -65,6 +65,12 @@ def run(
             config=config.model,
             recipe=config,
             trainable=config.trainable,
+            stages=make_stages(
+                model,
+                config.trainable,
+                config.unfreeze,
+                freeze_batch_norm=config.freeze_batch_norm,
+            ),
             seed=config.seed,
             feature_views=config.feature_views,
             reporter=reporter,

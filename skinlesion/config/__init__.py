@@ -56,10 +56,26 @@ from skinlesion.config.loading import (
     to_yaml,
     validate,
 )
-from skinlesion.config.losses import BinaryCrossentropy, Focal, Loss, WeightedCrossentropy
+from skinlesion.config.losses import (
+    BinaryCrossentropy,
+    Focal,
+    LogitAdjusted,
+    Loss,
+    WeightedCrossentropy,
+)
 from skinlesion.config.model import BackboneName, ModelConfig, Trainable
-from skinlesion.config.optimizers import AdamW, Optimizer, Schedule, Sgd
+from skinlesion.config.optimizers import (
+    AdamW,
+    Ema,
+    LastEpochs,
+    Lion,
+    Optimizer,
+    Schedule,
+    Sgd,
+    Unfreeze,
+)
 from skinlesion.config.preprocess import Cleaning, Fit, PreprocessConfig
+from skinlesion.config.sampling import Balanced, Sampling, Shuffle
 from skinlesion.config.section import Fraction, Positive, Probability, Section
 from skinlesion.config.training import FinetuneConfig, Monitor, Recipe, Target, TrainConfig
 
@@ -72,6 +88,7 @@ __all__ = [
     "ArchiveQuery",
     "Augment",
     "BackboneName",
+    "Balanced",
     "BaseUrl",
     "BestSubset",
     "BinaryCrossentropy",
@@ -82,6 +99,7 @@ __all__ = [
     "Criterion",
     "DecisionCurve",
     "DownloadConfig",
+    "Ema",
     "EnsembleConfig",
     "EvaluateConfig",
     "FinetuneConfig",
@@ -92,7 +110,10 @@ __all__ = [
     "Greedy",
     "GuaranteedThreshold",
     "Judging",
+    "LastEpochs",
     "Licence",
+    "Lion",
+    "LogitAdjusted",
     "LogitMean",
     "Loss",
     "MajorityVote",
@@ -108,10 +129,12 @@ __all__ = [
     "RankMean",
     "Recipe",
     "Referral",
+    "Sampling",
     "Schedule",
     "Section",
     "SensitivityThreshold",
     "Sgd",
+    "Shuffle",
     "SoupConfig",
     "SoupCriterion",
     "SoupMethod",
@@ -123,6 +146,7 @@ __all__ = [
     "TrainConfig",
     "Trainable",
     "TtaConfig",
+    "Unfreeze",
     "ViewAverage",
     "Views",
     "Weighted",

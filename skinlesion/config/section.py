@@ -38,6 +38,7 @@ def prepared(value: Any, field: FieldInfo) -> Any:
     if field.discriminator and isinstance(value, str):
         return {field.discriminator: value}
     # "optimizer: {learning_rate: 1e-4}" names no optimizer: it changes the default one.
-    if field.discriminator and isinstance(value, dict) and field.discriminator not in value:
+    is_partial = isinstance(value, dict) and field.discriminator not in value
+    if field.discriminator and is_partial and isinstance(field.default, BaseModel):
         return {**field.default.model_dump(), **value}
     return value

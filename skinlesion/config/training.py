@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from skinlesion.config.augment import Augment
 from skinlesion.config.losses import Loss, WeightedCrossentropy
 from skinlesion.config.model import ModelConfig, Trainable
-from skinlesion.config.optimizers import AdamW, Optimizer, Schedule
+from skinlesion.config.optimizers import AdamW, Ema, LastEpochs, Optimizer, Schedule, Unfreeze
+from skinlesion.config.sampling import Sampling, Shuffle
 from skinlesion.config.section import Section
 
 Target = Literal["malignant", "melanoma"]
@@ -23,7 +24,13 @@ class Recipe(Section):
     loss: Loss = WeightedCrossentropy(name="weighted_crossentropy")
     optimizer: Optimizer = AdamW(name="adamw")
     schedule: Schedule = Schedule()
+    averaging: Ema | LastEpochs | None = Field(
+        None,
+        discriminator="name",
+        description="of weights: ema or last_epochs; null: the best epoch's as they are",
+    )
     augment: Augment = Augment()
+    sampling: Sampling = Shuffle(name="shuffle")
     batch_size: int = Field(32, ge=1)
     epochs: int = Field(10, ge=1)
     early_stop_epochs: int | None = Field(
@@ -33,6 +40,18 @@ class Recipe(Section):
     limit: int | None = Field(
         None, ge=2, description="at most so many training images, class proportions kept"
     )
+    unfreeze: Unfreeze | None = Field(
+        None, description="open the blocks one after the other; null: all from the start"
+    )
+
+    @model_validator(mode="after")
+    def _average_has_an_end(self) -> Self:
+        if isinstance(self.averaging, LastEpochs):
+            if self.early_stop_epochs is not None:
+                raise ValueError("averaging: last_epochs needs early_stop_epochs: null")
+            if self.averaging.epochs > self.epochs:
+                raise ValueError(f"averaging.epochs is more than the {self.epochs} of the run")
+        return self
 
 
 class TrainConfig(Recipe):
@@ -43,7 +62,7 @@ class TrainConfig(Recipe):
     target: Target = "malignant"
     model: ModelConfig
     trainable: Trainable = Field(
-        "head", description="head | all | last n layers (20) | last n blocks ('2 blocks')"
+        "head", description="head | all | last n layers (20) | '2 blocks' | 'from BLOCK'"
     )
     freeze_batch_norm: bool = Field(False, description="keep BatchNorm statistics and weights")
     feature_views: int = Field(
@@ -58,6 +77,11 @@ class TrainConfig(Recipe):
             )
         if self.feature_views > 1 and self.trainable != "head":
             raise ValueError("feature_views is for trainable: head; other runs augment each epoch")
+        return self
+
+    @model_validator(mode="after")
+    def _blocks_to_unfreeze(self) -> TrainConfig:
+        _refuse_unfreezing_layers(self)
         return self
 
 
@@ -80,3 +104,14 @@ class FinetuneConfig(Recipe):
         hue=0.02,
     )
     epochs: int = Field(12, ge=1)
+
+    @model_validator(mode="after")
+    def _blocks_to_unfreeze(self) -> FinetuneConfig:
+        _refuse_unfreezing_layers(self)
+        return self
+
+
+def _refuse_unfreezing_layers(config: TrainConfig | FinetuneConfig) -> None:
+    by_block = isinstance(config.trainable, str) and config.trainable != "head"
+    if config.unfreeze and not by_block:
+        raise ValueError("unfreeze goes by blocks: set trainable: all, 'n blocks' or 'from BLOCK'")

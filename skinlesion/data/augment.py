@@ -2,7 +2,7 @@
 
 Each image's change is a function of its row in ``uniforms(seed, epoch)`` alone: of the seed, the
 epoch and its number in the data set, never of the batch it is in. So a resumed run sees the same
-images as an uninterrupted one.
+images as an uninterrupted one. An image that comes again within an epoch has numbers of its own.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import tensorflow as tf
 # Columns of the table of random numbers.
 FLIP, ROTATE, ZOOM, SHIFT_X, SHIFT_Y, SHEAR, BRIGHTNESS, CONTRAST, SATURATION, HUE = range(10)
 COLUMNS = 10
+# Keeps the random keys of repeated images apart from those of ``data.order``.
+_REPEATED = 2
 
 # RGB to YIQ (NTSC): hue turns the IQ plane, saturation scales it, luma stays.
 _TO_YIQ = np.array(
@@ -57,6 +59,26 @@ class Ranges:
 def uniforms(count: int, *, seed: int, epoch: int) -> np.ndarray:
     """Random numbers in [0, 1) for ``count`` images in one epoch, shape (count, COLUMNS)."""
     return np.random.default_rng((seed, epoch)).random((count, COLUMNS), dtype=np.float32)
+
+
+def uniforms_of(
+    table: np.ndarray, rows: np.ndarray, repeats: np.ndarray, *, seed: int, epoch: int
+) -> np.ndarray:
+    """Random numbers of some images, shape (b, COLUMNS).
+
+    Args:
+        table: The ``uniforms`` of this seed and epoch.
+        rows: Numbers of the images in the data set, shape (b,).
+        repeats: How often each was shown before in this epoch, shape (b,): where that is 0, the
+            row of ``table`` is taken.
+        seed: The table's.
+        epoch: The table's.
+    """
+    found = table[rows]
+    for place in np.flatnonzero(repeats):
+        key = (seed, epoch, int(repeats[place]), _REPEATED, int(rows[place]))
+        found[place] = np.random.default_rng(key).random(COLUMNS, dtype=np.float32)
+    return found
 
 
 def augment(images: tf.Tensor, uniform: tf.Tensor, ranges: Ranges) -> tf.Tensor:

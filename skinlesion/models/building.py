@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -28,6 +30,7 @@ def build_model(
     pooling: str = "avg",
     dropout: float = 0.2,
     batch_norm: bool = False,
+    stochastic_depth: float | None = None,
     seed: int = 0,
 ) -> keras.Model:
     """RGB pixels, shape (n, s, s, 3), float32 in [0, 255], to one logit, shape (n, 1), float32.
@@ -43,6 +46,8 @@ def build_model(
         pooling: ``avg`` or ``max``; alexnet's features are a vector already.
         dropout: Rate before the logit, in [0, 1).
         batch_norm: For alexnet only, see ``alexnet.network``.
+        stochastic_depth: For efficientnets only: rate in [0, 1) at which training skips the last
+            residual block, earlier ones less in proportion, Huang et al. 2016; None: the family's.
         seed: Of the initial weights and of dropout; no global generator is changed.
 
     Raises:
@@ -51,8 +56,9 @@ def build_model(
         MissingExtraError: If the ImageNet weights cannot be had.
     """
     row = _checked_row(backbone, image_size, weights, pooling, batch_norm)
+    options = {"batch_norm": True} if batch_norm else _stochastic_depth(backbone, stochastic_depth)
     with _seeded(seed):
-        network = _network(row, image_size, weights, batch_norm)
+        network = _network(row, image_size, weights, options)
         image = keras.Input((image_size, image_size, 3), name="image")
         x = image
         for layer in SCALINGS[row.scaling]():
@@ -113,10 +119,23 @@ def _checked_row(
     return row
 
 
-def _network(row: Backbone, image_size: int, weights: str, batch_norm: bool) -> keras.Model:
+def _stochastic_depth(backbone: str, rate: float | None) -> dict[str, float]:
+    """The option of the network, if it has one."""
+    default = BACKBONES[backbone].stochastic_depth
+    if default is None:
+        if rate is not None:
+            raise ConfigError(f"stochastic_depth is an option of efficientnets, not of {backbone}")
+        return {}
+    return {"stochastic_depth": default if rate is None else rate}
+
+
+def _network(
+    row: Backbone, image_size: int, weights: str, options: Mapping[str, Any]
+) -> keras.Model:
+    network = functools.partial(row.network, **options)
     if weights == "imagenet" and row.imagenet is not None:
-        return row.imagenet.pretrained(row.network, image_size)
-    return row.network(image_size, **({"batch_norm": True} if batch_norm else {}))
+        return row.imagenet.pretrained(network, image_size)
+    return network(image_size)
 
 
 @contextlib.contextmanager

@@ -1,8 +1,7 @@
 """EfficientNet-Lite: EfficientNet with ReLU6 and without squeeze-and-excitation.
 
 Tan and Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", 2019;
-https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite. Stochastic depth,
-which that code uses while training on ImageNet, is left out.
+https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite.
 """
 
 from __future__ import annotations
@@ -57,22 +56,28 @@ TORCH_BLOCK_MODULES = {
 TORCH_UNUSED = {"_fc.weight", "_fc.bias"}
 
 
-def network(image_size: int, *, width: float, depth: float) -> keras.Model:
+def network(
+    image_size: int, *, width: float, depth: float, stochastic_depth: float = 0.0
+) -> keras.Model:
     """Scaled image, shape (n, s, s, 3), to a feature map, shape (n, ceil(s/32), ceil(s/32), 1280).
 
     Args:
         image_size: At least 32.
         width: Multiplier of filters, at least 1; stem and head keep theirs.
         depth: Multiplier of repeats, at least 1; first and last stage keep theirs.
+        stochastic_depth: Rate at which training skips the last residual block, in [0, 1); that of
+            an earlier one is less in proportion to its number.
     """
     image = keras.Input((image_size, image_size, 3))
     x = _conv(image, "stem", STEM_FILTERS, kernel=3, strides=2)
-    number = 0
-    for stage, repeats in _repeats(depth):
-        for repeat in range(repeats):
-            stride = stage.stride if repeat == 0 else 1
-            x = _block(x, f"block{number}", stage._replace(stride=stride), width)
-            number += 1
+    stages = [
+        stage._replace(stride=stage.stride if repeat == 0 else 1)
+        for stage, repeats in _repeats(depth)
+        for repeat in range(repeats)
+    ]
+    for number, stage in enumerate(stages):
+        skip = stochastic_depth * number / len(stages)
+        x = _block(x, f"block{number}", stage, width, skip=skip)
     x = _conv(x, "head", HEAD_FILTERS, kernel=1)
     return keras.Model(image, x, name="backbone")
 
@@ -144,7 +149,7 @@ def _round_filters(filters: int, width: float) -> int:
     return rounded + 8 if rounded < 0.9 * wanted else rounded
 
 
-def _block(x: Any, name: str, stage: Stage, width: float) -> Any:
+def _block(x: Any, name: str, stage: Stage, width: float, *, skip: float) -> Any:
     """Inverted bottleneck: expand, filter each channel, project; add the input if shapes agree."""
     # The stem is not scaled, so the first block's input is 32 whatever the width.
     inputs, filters = x, _round_filters(stage.filters, width)
@@ -162,6 +167,9 @@ def _block(x: Any, name: str, stage: Stage, width: float) -> Any:
     x = keras.layers.Activation("relu6", name=f"{name}_depthwise_relu")(x)
     x = _conv(x, f"{name}_project", filters, kernel=1, activate=False)
     if stage.stride == 1 and inputs.shape[-1] == filters:
+        if skip:
+            # One number an image: the whole block or nothing of it.
+            x = keras.layers.Dropout(skip, noise_shape=(None, 1, 1, 1), name=f"{name}_drop")(x)
         x = keras.layers.Add(name=f"{name}_add")([inputs, x])
     return x
 

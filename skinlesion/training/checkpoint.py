@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,15 +22,15 @@ History = list[dict[str, Any]]
 class Checkpoints:
     """Two files: ``last.npz`` to go on from, ``best.npz`` to end with.
 
-    ``best`` is written before ``last``. A run killed between the two repeats the epoch on resume,
-    and, being deterministic, writes the same ``best`` again.
+    ``best`` is to be written before ``last``. A run killed between the two repeats the epoch on
+    resume, and, being deterministic, writes the same ``best`` again.
     """
 
     folder: Path
 
     @property
     def last(self) -> Path:
-        """Weights, optimiser and history after the last finished epoch."""
+        """Weights, optimiser, average and history after the last finished epoch."""
         return self.folder / "last.npz"
 
     @property
@@ -37,26 +38,37 @@ class Checkpoints:
         """Weights of the best epoch so far."""
         return self.folder / "best.npz"
 
-    def save(self, model: keras.Model, history: History, *, is_best: bool) -> None:
-        """Write the state after an epoch."""
+    def save_best(self, model: keras.Model) -> None:
+        """Write the weights as those to end with."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        if is_best:
-            _write(self.best, _named("weight", model.variables))
+        _write(self.best, _named("weight", model.variables))
+
+    def save_last(
+        self, model: keras.Model, history: History, *, average: Sequence[np.ndarray] = ()
+    ) -> None:
+        """Write the state after an epoch, with that of an average of weights."""
+        self.folder.mkdir(parents=True, exist_ok=True)
         arrays = {
             **_named("weight", model.variables),
             **_named("optimizer", model.optimizer.variables),
+            **{f"average{index}": array for index, array in enumerate(average)},
             "history": np.array(json.dumps(history)),
         }
         _write(self.last, arrays)
 
-    def restore_last(self, model: keras.Model) -> History:
-        """Set weights and optimiser to the last state; return its history, [] if there is none."""
+    def history(self) -> History:
+        """The epochs that are done, [] if none is."""
         if not self.last.exists():
             return []
+        return list(json.loads(str(_read(self.last, only="history")["history"])))
+
+    def restore_last(self, model: keras.Model) -> list[np.ndarray]:
+        """Set weights and optimiser to the last state; return the average's state."""
         arrays = _read(self.last)
         _assign(model.variables, "weight", arrays, self.last)
         _assign(model.optimizer.variables, "optimizer", arrays, self.last)
-        return list(json.loads(str(arrays["history"])))
+        count = sum(name.startswith("average") for name in arrays)
+        return [arrays[f"average{index}"] for index in range(count)]
 
     def restore_best(self, model: keras.Model) -> None:
         """Set the weights to those of the best epoch."""
@@ -72,11 +84,11 @@ def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
         np.savez(file, allow_pickle=False, **arrays)
 
 
-def _read(path: Path) -> dict[str, np.ndarray]:
+def _read(path: Path, *, only: str | None = None) -> dict[str, np.ndarray]:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return dict(arrays)
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+            return {only: arrays[only]} if only else dict(arrays)
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise DataError(
             f"the checkpoint {path} cannot be read: {error}",
             fix="start the run again with --overwrite",

@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from skinlesion.config import Monitor, Recipe
+from skinlesion.config import LastEpochs, Monitor, Recipe
+from skinlesion.data.order import Order
 from skinlesion.errors import DataError
 from skinlesion.metrics.scores import SCORES
 from skinlesion.progress import Counter, Reporter
+from skinlesion.training.averaging import Average, make_average
 from skinlesion.training.checkpoint import Checkpoints, History
 from skinlesion.training.optimizers import make_optimizer
 from skinlesion.training.predict import sigmoid
+from skinlesion.training.unfreezing import Stage, one_stage, stage_of
 
 
 class Batches(Protocol):
     """What ``fit`` trains on: ImageBatches or FeatureBatches."""
 
     @property
-    def steps(self) -> int:
-        """Batches an epoch."""
-
-    @property
-    def labels(self) -> np.ndarray:
-        """All labels."""
+    def order(self) -> Order:
+        """How many images and batches an epoch has."""
 
     def epochs(self, start: int, stop: int) -> tf.data.Dataset:
         """Batches of these epochs."""
@@ -44,18 +43,22 @@ def fit(
     checkpoints: Checkpoints,
     reporter: Reporter,
     on_epoch: Callable[[History], None],
+    stages: Sequence[Stage] | None = None,
+    depths: Mapping[str, int] | None = None,
 ) -> History:
-    """Train ``model`` in place and leave it with the weights of its best epoch.
+    """Train ``model`` in place and leave it with the weights of its chosen epoch.
 
     Args:
-        model: With one logit; its ``trainable`` flags say what is trained.
+        model: With one logit.
         batches: The training data.
         validate: Returns labels (k,) and logits (k,) of the validation data for the model as it is.
         loss: Of (labels, logits), each (b, 1).
-        recipe: Optimiser, schedule, epochs, monitor and early stopping.
+        recipe: Optimiser, schedule, averaging, epochs, monitor and early stopping.
         checkpoints: Where a broken-off fit is taken up again, and where its state is kept.
         reporter: Told of every step.
         on_epoch: Called with the history after every epoch, once its checkpoint is written.
+        stages: Which weights are trained when; None: those whose ``trainable`` flags are set.
+        depths: Steps from the head by path of weight, for ``layer_decay``; None: all 0.
 
     Returns:
         One row an epoch: epoch, learning_rate, loss, val_*.
@@ -63,29 +66,45 @@ def fit(
     Raises:
         DataError: If the loss or a validation logit stops being a number.
     """
-    optimizer = make_optimizer(
-        recipe.optimizer, recipe.schedule, steps=batches.steps, epochs=recipe.epochs
-    )
-    model.compile(optimizer=optimizer, loss=loss, jit_compile=False)
-    optimizer.build(model.trainable_variables)
-    history = checkpoints.restore_last(model)
-    start = len(history)
-    if start < recipe.epochs and not _should_stop(history, recipe):
-        epochs = _Epochs(batches, validate, recipe, checkpoints, reporter, on_epoch, history)
-        try:
+    stages = stages or one_stage()
+    average = make_average(model, recipe)
+    history = checkpoints.history()
+    stage = stage_of(stages, max(len(history) - 1, 0))
+    _open(stage, model, loss, recipe, steps=batches.order.steps, depths=depths or {})
+    if history:
+        average.restore(checkpoints.restore_last(model))
+    epochs = _Epochs(batches, validate, recipe, checkpoints, reporter, on_epoch, history, average)
+    try:
+        while len(history) < recipe.epochs and not _should_stop(history, recipe):
+            if stage is not (stage := stage_of(stages, len(history))):
+                before = model.optimizer
+                _open(stage, model, loss, recipe, steps=batches.order.steps, depths=depths or {})
+                _carry_over(before, model.optimizer)
+            stop = min(stage.stop, recipe.epochs)
             model.fit(
-                batches.epochs(start, recipe.epochs),
-                initial_epoch=start,
-                epochs=recipe.epochs,
-                steps_per_epoch=batches.steps,
+                batches.epochs(len(history), stop),
+                initial_epoch=len(history),
+                epochs=stop,
+                steps_per_epoch=batches.order.steps,
                 shuffle=False,  # the batches are in their epoch's order already
                 verbose=0,
                 callbacks=[epochs],
             )
-        finally:
-            epochs.close()
+    finally:
+        epochs.close()
     checkpoints.restore_best(model)
     return history
+
+
+def chosen_epoch(history: History, recipe: Recipe) -> int:
+    """Index of the row whose weights a run ends with.
+
+    Raises:
+        ValueError: If there is no row.
+    """
+    if isinstance(recipe.averaging, LastEpochs):
+        return len(history) - 1
+    return best_epoch(history, recipe.monitor)
 
 
 def best_epoch(history: History, monitor: Monitor) -> int:
@@ -112,6 +131,37 @@ def validation_scores(
     }
 
 
+def _open(
+    stage: Stage,
+    model: keras.Model,
+    loss: keras.losses.Loss,
+    recipe: Recipe,
+    *,
+    steps: int,
+    depths: Mapping[str, int],
+) -> None:
+    """Set the flags of ``stage`` and compile ``model`` with an optimiser of what is trained."""
+    stage.open()
+    decay = recipe.optimizer.layer_decay
+    optimizer = make_optimizer(
+        recipe.optimizer,
+        recipe.schedule,
+        steps=steps,
+        epochs=recipe.epochs,
+        multiplier=(lambda one: decay ** depths.get(one.path, 0)) if decay < 1 else None,
+    )
+    model.compile(optimizer=optimizer, loss=loss, jit_compile=False)
+    optimizer.build(model.trainable_variables)
+
+
+def _carry_over(old: keras.optimizers.Optimizer, new: keras.optimizers.Optimizer) -> None:
+    """Copy the step and the moments of the weights that were trained before."""
+    values = {variable.name: variable for variable in old.variables}
+    for variable in new.variables:
+        if variable.name in values:
+            variable.assign(values[variable.name])
+
+
 def _should_stop(history: History, recipe: Recipe) -> bool:
     if not history or recipe.early_stop_epochs is None:
         return False
@@ -130,11 +180,12 @@ class _Epochs(keras.callbacks.Callback):
         reporter: Reporter,
         on_epoch: Callable[[History], None],
         history: History,
+        average: Average,
     ) -> None:
         super().__init__()
         self.batches, self.validate, self.recipe = batches, validate, recipe
         self.checkpoints, self.reporter, self.on_epoch = checkpoints, reporter, on_epoch
-        self.history = history
+        self.history, self.average = history, average
         self._bar: Any = None
         self._counter: Counter | None = None
 
@@ -146,36 +197,33 @@ class _Epochs(keras.callbacks.Callback):
                 own = int(generator.state.numpy()[0])
                 generator.state.assign(np.array([own, (epoch * 2**20) % 2**32], np.uint32))
         self._bar = self.reporter.counting(
-            f"epoch {epoch + 1}/{self.recipe.epochs}", len(self.batches.labels)
+            f"epoch {epoch + 1}/{self.recipe.epochs}", self.batches.order.size
         )
         self._counter = self._bar.__enter__()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Stop at the first loss that is not a number; move the bar."""
+        """Stop at the first loss that is not a number; average; move the bar."""
         loss = float((logs or {})["loss"])
         if not np.isfinite(loss):
             raise _diverged(
-                f"the loss is {loss} in epoch {len(self.history) + 1}, step {batch + 1}"
+                f"the loss is {loss} in epoch {len(self.history) + 1}, step {batch + 1}, at a"
+                f" learning rate of {float(self.model.optimizer.learning_rate):.2g}"
             )
+        self.average.after_step()
         size = self.recipe.batch_size
-        left = len(self.batches.labels) - batch * size
+        left = self.batches.order.size - batch * size
         self._counter_now().advance(min(size, left), f"loss {loss:.4f}")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Validate, write the checkpoint, decide whether to stop."""
-        y_true, logits = self.validate()
-        if not np.isfinite(logits).all():
-            raise _diverged(f"validation gives logits that are no numbers in epoch {epoch + 1}")
-        rate = float(self.model.optimizer.learning_rate)
-        row = {
-            "epoch": epoch + 1,
-            "learning_rate": rate,
-            "loss": float((logs or {})["loss"]),
-            **validation_scores(y_true, logits, self.model.loss),
-        }
-        self.history.append(row)
-        is_best = best_epoch(self.history, self.recipe.monitor) == epoch
-        self.checkpoints.save(self.model, self.history, is_best=is_best)
+        self.average.after_epoch(epoch)
+        with self.average.applied():
+            row = self._validated(epoch, float((logs or {})["loss"]))
+            self.history.append(row)
+            is_best = chosen_epoch(self.history, self.recipe) == epoch
+            if is_best:
+                self.checkpoints.save_best(self.model)
+        self.checkpoints.save_last(self.model, self.history, average=self.average.state)
         self.on_epoch(self.history)
         counter = self._counter_now()
         shown = f"loss {row['loss']:.4f}  val_loss {row['val_loss']:.4f}"
@@ -188,6 +236,18 @@ class _Epochs(keras.callbacks.Callback):
                 f" {self.recipe.early_stop_epochs} epochs"
             )
             self.model.stop_training = True
+
+    def _validated(self, epoch: int, loss: float) -> dict[str, Any]:
+        """The row of this epoch."""
+        y_true, logits = self.validate()
+        if not np.isfinite(logits).all():
+            raise _diverged(f"validation gives logits that are no numbers in epoch {epoch + 1}")
+        return {
+            "epoch": epoch + 1,
+            "learning_rate": float(self.model.optimizer.learning_rate),
+            "loss": loss,
+            **validation_scores(y_true, logits, self.model.loss),
+        }
 
     def _counter_now(self) -> Counter:
         if self._counter is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,21 +13,23 @@ import numpy as np
 import tensorflow as tf
 
 from skinlesion import models, provenance, runtime
-from skinlesion.config import ModelConfig, Recipe, Trainable, WeightedCrossentropy
+from skinlesion.config import Balanced, ModelConfig, Recipe, Trainable
 from skinlesion.data.augment import Ranges
+from skinlesion.data.order import Balance
 from skinlesion.data.pipeline import FeatureBatches, ImageBatches
 from skinlesion.data.sampling import Images
 from skinlesion.data.store import Dataset
 from skinlesion.errors import DataError
 from skinlesion.folders import atomic_path
-from skinlesion.losses import balanced_class_weight, make_loss
+from skinlesion.losses import fitted_loss
 from skinlesion.progress import Reporter
 from skinlesion.runs import RunDir, read_json, write_json
 from skinlesion.tables import TRAIN, VAL, write_rows
 from skinlesion.training.checkpoint import Checkpoints, History
 from skinlesion.training.examples import Examples
-from skinlesion.training.fit import Batches, best_epoch, fit
+from skinlesion.training.fit import Batches, chosen_epoch, fit
 from skinlesion.training.predict import cache_features, forward, predict_logits, sigmoid
+from skinlesion.training.unfreezing import Stage
 
 MODEL_SCHEMA = 1
 PREDICT_BATCH = 32
@@ -43,6 +45,7 @@ def train_model(
     config: ModelConfig,
     recipe: Recipe,
     trainable: Trainable,
+    stages: Sequence[Stage],
     seed: int,
     feature_views: int = 1,
     reporter: Reporter,
@@ -50,12 +53,13 @@ def train_model(
     """Fit ``model``, then write weights, history and predictions into ``run`` and finish it.
 
     Args:
-        model: Whose ``trainable`` flags are set already.
+        model: From ``models.build_model``.
         run: A run folder; its checkpoints are taken up if there are any.
         examples: What to train and validate on, and what to predict.
         config: What ``model`` was built from.
         recipe: How to train.
         trainable: If "head", the head is trained on cached features.
+        stages: Of the whole model, see ``make_stages``.
         seed: Of order and augmentation; dropout has the model's.
         feature_views: Views cached for a head.
         reporter: Told of the progress.
@@ -66,22 +70,25 @@ def train_model(
     started = time.perf_counter()
     reporter.say(_introduction(model, examples))
     job = _Job(model, run, examples, config.image_size, recipe, seed, reporter)
-    trained, batches, validate = job.head(feature_views) if trainable == "head" else job.whole()
+    is_head = trainable == "head"
+    trained, batches, validate = job.head(feature_views) if is_head else job.whole()
     with contextlib.closing(_Log(run)) as log:
         history = fit(
             trained,
             batches,
             validate,
-            loss=_loss(recipe, batches.labels),
+            loss=_loss(recipe, batches.order.shown_labels),
             recipe=recipe,
             checkpoints=Checkpoints(run.state),
             reporter=reporter,
             on_epoch=log.write,
+            stages=None if is_head else stages,
+            depths=models.depths(model),
         )
     write_history(run, history)  # a run killed after its last epoch may not have come to it
     write_model(model, run, config=config, dataset=examples.dataset)
     write_predictions(model, run, examples, image_size=config.image_size, reporter=reporter)
-    best = history[best_epoch(history, recipe.monitor)]
+    best = history[chosen_epoch(history, recipe)]
     run.finish(seconds=round(time.perf_counter() - started, 1), epochs=len(history), best=best)
     return history
 
@@ -127,6 +134,7 @@ class _Job:
             self.recipe.batch_size,
             self.seed,
             self._ranges(),
+            self._balance(),
         )
         return self.model, batches, validate
 
@@ -155,11 +163,19 @@ class _Job:
         def validate() -> tuple[np.ndarray, np.ndarray]:
             return val.labels, call(tf.constant(val_features)).numpy()[:, 0]
 
-        batches = FeatureBatches(train_features, train.labels, self.recipe.batch_size, self.seed)
+        batches = FeatureBatches(
+            train_features, train.labels, self.recipe.batch_size, self.seed, self._balance()
+        )
         return head, batches, validate
 
     def _ranges(self) -> Ranges:
         return Ranges(**self.recipe.augment.model_dump())
+
+    def _balance(self) -> Balance | None:
+        sampling = self.recipe.sampling
+        if not isinstance(sampling, Balanced):
+            return None
+        return Balance(sampling.malignant_fraction, sampling.images_per_epoch)
 
 
 class _Log:
@@ -187,10 +203,7 @@ def write_history(run: RunDir, history: History) -> None:
 
 
 def _loss(recipe: Recipe, labels: np.ndarray) -> keras.losses.Loss:
-    options = recipe.loss.model_dump(exclude={"name"})
-    if isinstance(recipe.loss, WeightedCrossentropy) and recipe.loss.class_weight == "balanced":
-        options["class_weight"] = balanced_class_weight(labels)
-    return make_loss(recipe.loss.name, **options)
+    return fitted_loss(labels, **recipe.loss.model_dump())
 
 
 def write_model(model: keras.Model, run: RunDir, *, config: ModelConfig, dataset: Dataset) -> None:
