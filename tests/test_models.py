@@ -403,3 +403,30 @@ def test_a_block_ends_after_its_sum(small):
 def test_what_cannot_be_trained_is_refused(small, trainable):
     with pytest.raises(ConfigError, match="trainable"):
         models.set_trainable(small, trainable, freeze_batch_norm=False)
+
+
+# --- stochastic depth ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("backbone", ["efficientnet_lite0", "efficientnetb0"])
+def test_stochastic_depth_skips_blocks_in_training_alone(backbone):
+    plain = build_model(backbone, image_size=32, stochastic_depth=0.0, dropout=0.0)
+    model = build_model(backbone, image_size=32, stochastic_depth=0.8, dropout=0.0)
+    model.set_weights(plain.get_weights())
+    layers = model.get_layer("backbone").layers
+    rates = [layer.rate for layer in layers if isinstance(layer, keras.layers.Dropout)]
+    images = pixels(3, 32)
+
+    # 16 blocks, of which 9 repeat another's shape; the last of these is the 15th.
+    assert len(rates) == 9
+    assert rates == sorted(rates)
+    assert rates[-1] == pytest.approx(0.8 * 14 / 16)
+    np.testing.assert_array_equal(model(images, training=False), plain(images, training=False))
+    models.set_trainable(model, "head", freeze_batch_norm=True)
+    models.set_trainable(plain, "head", freeze_batch_norm=True)
+    assert not np.allclose(model(images, training=True), plain(images, training=True))
+
+
+def test_stochastic_depth_needs_blocks_to_skip():
+    with pytest.raises(ConfigError, match="stochastic_depth"):
+        build_model("resnet50", image_size=32, stochastic_depth=0.1)

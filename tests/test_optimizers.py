@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from skinlesion.config import AdamW, Schedule, Sgd
-from skinlesion.training.optimizers import WarmupDecay, make_optimizer
+from skinlesion.config import AdamW, Lion, Schedule, Sgd
+from skinlesion.training.optimizers import OneCycle, WarmupDecay, make_optimizer
 
 pytestmark = [
     pytest.mark.tensorflow,
@@ -16,6 +16,7 @@ pytestmark = [
 OPTIMIZERS = {
     "adamw": AdamW(name="adamw", learning_rate=0.1, weight_decay=0.5),
     "sgd": Sgd(name="sgd", learning_rate=0.1, weight_decay=0.5),
+    "lion": Lion(name="lion", learning_rate=0.1, weight_decay=0.5),
 }
 
 
@@ -23,9 +24,20 @@ def rates(schedule, steps):
     return [float(schedule(step)) for step in steps]
 
 
-def made(optimizer, *, warmup_epochs=0.0, decay="none", steps=4, epochs=3):
+def made(optimizer, *, warmup_epochs=0.0, decay="none", steps=4, epochs=3, multiplier=None):
     schedule = Schedule(warmup_epochs=warmup_epochs, decay=decay)
-    return make_optimizer(optimizer, schedule, steps=steps, epochs=epochs)
+    return make_optimizer(optimizer, schedule, steps=steps, epochs=epochs, multiplier=multiplier)
+
+
+def descent(**options):
+    """Plain gradient descent at a rate of 0.1."""
+    return Sgd(name="sgd", learning_rate=0.1, weight_decay=0.0, momentum=0.0, **options)
+
+
+def apply(optimizer, variables, gradients):
+    """One batch; returns the values after it."""
+    optimizer.apply([keras.ops.convert_to_tensor([g]) for g in gradients], variables)
+    return [float(one.numpy()[0]) for one in variables]
 
 
 def variable(name, value=1.0):
@@ -131,3 +143,63 @@ def test_first_adamw_step_is_the_rate_whatever_the_gradient():
 
     values = [float(weight.numpy()[0]) for weight in weights]
     assert values == pytest.approx([0.9, 1.1], abs=1e-4)
+
+
+def test_one_cycle_by_hand():
+    schedule = OneCycle(peak=0.8, warmup_steps=4, total_steps=13)
+
+    # A 25th of the peak, half way up, the peak, half way down, and a 250,000th at the last step.
+    values = rates(schedule, [0, 2, 4, 8, 12, 20])
+
+    expected = [0.032, (0.032 + 0.8) / 2, 0.8, (0.8 + 3.2e-6) / 2, 3.2e-6, 3.2e-6]
+    np.testing.assert_allclose(values, expected, rtol=1e-3, atol=1e-8)
+
+
+def test_one_cycle_survives_its_config():
+    schedule = OneCycle(peak=0.8, warmup_steps=4, total_steps=20)
+
+    again = OneCycle.from_config(schedule.get_config())
+
+    assert rates(again, range(20)) == rates(schedule, range(20))
+
+
+def test_lion_steps_by_the_sign():
+    weights = [variable("kernel") for _ in range(2)]
+    optimizer = made(Lion(name="lion", learning_rate=0.1, weight_decay=0.0))
+    optimizer.build(weights)
+
+    assert apply(optimizer, weights, [0.01, -5.0]) == pytest.approx([0.9, 1.1])
+
+
+def test_gradients_are_clipped_together():
+    weights = [variable("kernel", 0.0) for _ in range(2)]
+    optimizer = made(descent(clip_norm=1.0))
+    optimizer.build(weights)
+
+    # (3, 4) has norm 5: it becomes (0.6, 0.8).
+    assert apply(optimizer, weights, [3.0, 4.0]) == pytest.approx([-0.06, -0.08])
+    assert apply(optimizer, weights, [0.3, 0.4]) == pytest.approx([-0.09, -0.12])
+
+
+def test_accumulated_batches_are_one_large_batch():
+    weights = [variable("kernel", 0.0)]
+    optimizer = made(descent(accumulate_steps=3))
+    optimizer.build(weights)
+
+    values = [apply(optimizer, weights, [gradient])[0] for gradient in (1.0, 2.0, 6.0, 5.0)]
+
+    # Nothing until the third, then the mean of the three; the fourth begins anew.
+    assert values == pytest.approx([0.0, 0.0, -0.3, -0.3])
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_multiplier_scales_step_and_decay(name):
+    weights = [variable("near_kernel"), variable("far_kernel")]
+    factors = {weights[0].path: 1.0, weights[1].path: 0.25}
+    optimizer = made(OPTIMIZERS[name], multiplier=lambda one: factors[one.path])
+    optimizer.build(weights)
+
+    near_value, far_value = apply(optimizer, weights, [2.0, 2.0])
+
+    assert 1 - far_value == pytest.approx((1 - near_value) / 4, rel=0.02)
+    assert near_value < 1

@@ -39,6 +39,9 @@ pytestmark = [
 ]
 
 FOCAL, SGD = {"loss.name": "focal"}, {"optimizer.name": "sgd"}
+LION = {"optimizer.name": "lion"}
+EMA = {"averaging.name": "ema"}
+LAST = {"averaging.name": "last_epochs", "averaging.epochs": 1}
 PLAIN = {"loss.name": "binary_crossentropy"}
 WEIGHTED = {"loss.name": "weighted_crossentropy"}
 # Malignant are as many as benign here, melanomas are not.
@@ -90,6 +93,17 @@ HEAD_CASES = {
     "optimizer.sgd.learning_rate": (SGD, {"optimizer.learning_rate": 0.02}),
     "optimizer.sgd.weight_decay": (SGD, {"optimizer.weight_decay": 0.1}),
     "optimizer.sgd.momentum": (SGD, {"optimizer.momentum": 0.5}),
+    "optimizer.sgd.clip_norm": (SGD, {"optimizer.clip_norm": 0.01}),
+    "optimizer.sgd.accumulate_steps": (SGD, {"optimizer.accumulate_steps": 2}),
+    "optimizer.adamw.clip_norm": ({}, {"optimizer.clip_norm": 0.001}),
+    "optimizer.adamw.accumulate_steps": ({}, {"optimizer.accumulate_steps": 2}),
+    "optimizer.lion.learning_rate": (LION, {"optimizer.learning_rate": 0.02}),
+    "optimizer.lion.weight_decay": (LION, {"optimizer.weight_decay": 0.1}),
+    "optimizer.lion.clip_norm": ({**LION, "epochs": 6}, {"optimizer.clip_norm": 0.1}),
+    "optimizer.lion.accumulate_steps": (LION, {"optimizer.accumulate_steps": 2}),
+    "averaging.name": ({}, EMA),
+    "averaging.ema.decay": (EMA, {"averaging.decay": 0.01}),
+    "averaging.last_epochs.epochs": (LAST, {"averaging.epochs": 2}),
     "schedule.warmup_epochs": ({}, {"schedule.warmup_epochs": 1}),
     "schedule.decay": ({}, {"schedule.decay": "none"}),
     "sampling.name": ({}, BALANCED),
@@ -104,6 +118,90 @@ HEAD_CASES = {
 WHOLE_CASES = {
     "trainable": ({}, {"trainable": 2}),
     "freeze_batch_norm": ({}, {"freeze_batch_norm": True}),
+    "model.stochastic_depth": ({}, {"model.stochastic_depth": 0.5}),
+    "optimizer.adamw.layer_decay": ({}, {"optimizer.layer_decay": 0.5}),
+    "optimizer.sgd.layer_decay": (SGD, {"optimizer.layer_decay": 0.5}),
+    "optimizer.lion.layer_decay": (LION, {"optimizer.layer_decay": 0.5}),
+    "unfreeze.every_epochs": ({"unfreeze.every_epochs": 1}, {"unfreeze.every_epochs": 2}),
+    "unfreeze.blocks": ({"unfreeze.blocks": 1}, {"unfreeze.blocks": 2}),
+}
+OTHER_DATASET, OTHER_WEIGHTS = "<another data set>", "<weights of another run>"
+
+# field: what is changed; of the features cached for a head, two views of each image
+FEATURE_CASES = {
+    "model.backbone": {"model.backbone": WIDE_BACKBONE},
+    "model.weights": {"model.weights": OTHER_WEIGHTS},
+    "model.image_size": {"model.image_size": 48},
+    "model.pooling": {"model.pooling": "max"},
+    "augment.flip": {"augment.flip": False},
+    "augment.rotate_degrees": {"augment.rotate_degrees": 45},
+    "augment.zoom": {"augment.zoom": 0.2},
+    "augment.shift": {"augment.shift": 0.1},
+    "augment.shear": {"augment.shear": 0.2},
+    "augment.brightness": {"augment.brightness": 0.1},
+    "augment.contrast": {"augment.contrast": 0.2},
+    "augment.saturation": {"augment.saturation": 0.5},
+    "augment.hue": {"augment.hue": 0.1},
+}
+# field: (what both runs have in common, what is changed); of a short run of a head
+HEAD_CASES = {
+    "dataset": ({}, {"dataset": OTHER_DATASET}),
+    "seed": ({}, {"seed": 1}),
+    "target": ({}, {"target": "melanoma"}),
+    "limit": ({}, {"limit": 8}),
+    "model.dropout": ({}, {"model.dropout": 0.5}),
+    "loss.name": ({}, FOCAL),
+    "loss.binary_crossentropy.label_smoothing": (PLAIN, {"loss.label_smoothing": 0.1}),
+    "loss.weighted_crossentropy.class_weight": (WEIGHTED, {"loss.class_weight": [1.0, 3.0]}),
+    "loss.weighted_crossentropy.label_smoothing": (WEIGHTED, {"loss.label_smoothing": 0.1}),
+    "loss.weighted_crossentropy.beta": ({**WEIGHTED, **EFFECTIVE}, {"loss.beta": 0.5}),
+    "loss.focal.gamma": (FOCAL, {"loss.gamma": 1.0}),
+    "loss.focal.alpha": (FOCAL, {"loss.alpha": 0.75}),
+    "loss.focal.class_weight": (FOCAL, {"loss.class_weight": [1.0, 3.0]}),
+    "loss.focal.beta": ({**FOCAL, **EFFECTIVE}, {"loss.beta": 0.5}),
+    "loss.focal.label_smoothing": (FOCAL, {"loss.label_smoothing": 0.1}),
+    "loss.logit_adjusted.tau": ({**ADJUSTED, **RARE}, {"loss.tau": 2.0}),
+    "loss.logit_adjusted.label_smoothing": (ADJUSTED, {"loss.label_smoothing": 0.1}),
+    "optimizer.name": ({}, SGD),
+    "optimizer.adamw.learning_rate": ({}, {"optimizer.learning_rate": 0.02}),
+    "optimizer.adamw.weight_decay": ({}, {"optimizer.weight_decay": 0.1}),
+    "optimizer.sgd.learning_rate": (SGD, {"optimizer.learning_rate": 0.02}),
+    "optimizer.sgd.weight_decay": (SGD, {"optimizer.weight_decay": 0.1}),
+    "optimizer.sgd.momentum": (SGD, {"optimizer.momentum": 0.5}),
+    "optimizer.sgd.clip_norm": (SGD, {"optimizer.clip_norm": 0.01}),
+    "optimizer.sgd.accumulate_steps": (SGD, {"optimizer.accumulate_steps": 2}),
+    "optimizer.adamw.clip_norm": ({}, {"optimizer.clip_norm": 0.001}),
+    "optimizer.adamw.accumulate_steps": ({}, {"optimizer.accumulate_steps": 2}),
+    "optimizer.lion.learning_rate": (LION, {"optimizer.learning_rate": 0.02}),
+    "optimizer.lion.weight_decay": (LION, {"optimizer.weight_decay": 0.1}),
+    "optimizer.lion.clip_norm": ({**LION, "epochs": 6}, {"optimizer.clip_norm": 0.1}),
+    "optimizer.lion.accumulate_steps": (LION, {"optimizer.accumulate_steps": 2}),
+    "averaging.name": ({}, EMA),
+    "averaging.ema.decay": (EMA, {"averaging.decay": 0.01}),
+    "averaging.last_epochs.epochs": (LAST, {"averaging.epochs": 2}),
+    "schedule.warmup_epochs": ({}, {"schedule.warmup_epochs": 1}),
+    "schedule.decay": ({}, {"schedule.decay": "none"}),
+    "sampling.name": ({}, BALANCED),
+    "sampling.balanced.malignant_fraction": (BALANCED, {"sampling.malignant_fraction": 0.75}),
+    "sampling.balanced.images_per_epoch": (BALANCED, {"sampling.images_per_epoch": 16}),
+    "batch_size": ({}, {"batch_size": 5}),
+    "epochs": ({}, {"epochs": 3}),
+    "early_stop_epochs": (LONG, {"early_stop_epochs": 1}),
+    "monitor": (LONG, {"monitor": "val_loss"}),
+    "feature_views": ({}, TWO_VIEWS),
+}
+WHOLE_CASES = {
+    "trainable": ({}, {"trainable": 2}),
+    "freeze_batch_norm": ({}, {"freeze_batch_norm": True}),
+    "model.stochastic_depth": ({}, {"model.stochastic_depth": 0.5}),
+    "optimizer.adamw.layer_decay": ({}, {"optimizer.layer_decay": 0.5}),
+    "optimizer.sgd.layer_decay": (SGD, {"optimizer.layer_decay": 0.5}),
+    "optimizer.lion.layer_decay": (LION, {"optimizer.layer_decay": 0.5}),
+    "unfreeze.every_epochs": (
+        {"unfreeze": {"every_epochs": 1}},
+        {"unfreeze": {"every_epochs": 2}},
+    ),
+    "unfreeze.blocks": ({"unfreeze": {"blocks": 1}}, {"unfreeze": {"blocks": 2}}),
 }
 OTHER_TESTS = {"model.batch_norm": "test_batch_norm_of_alexnet"}
 
@@ -287,14 +385,18 @@ def test_field_changes_the_features(runs, unchanged_features, field):
 def test_field_changes_a_head_run(runs, field):
     common, change = HEAD_CASES[field]
 
-    assert runs.outcome(head_config, **common, **change) != runs.outcome(head_config, **common)
+    changed = runs.outcome(head_config, **{**common, **change})
+
+    assert changed != runs.outcome(head_config, **common)
 
 
 @pytest.mark.parametrize("field", WHOLE_CASES)
 def test_field_changes_a_whole_run(runs, field):
     common, change = WHOLE_CASES[field]
 
-    assert runs.outcome(train_config, **common, **change) != runs.outcome(train_config, **common)
+    changed = runs.outcome(train_config, **{**common, **change})
+
+    assert changed != runs.outcome(train_config, **common)
 
 
 @pytest.mark.parametrize("field", FINETUNE_CASES)

@@ -32,8 +32,20 @@ RANDOM = {
     "model.dropout": 0.4,
     "optimizer.learning_rate": 0.03,
 }
+# Everything with a state of its own; the stage changes where the second epoch begins.
+STATEFUL = {
+    "averaging": {"name": "ema", "decay": 0.9},
+    "unfreeze": {"every_epochs": 1},
+    "optimizer.accumulate_steps": 2,  # of three batches: the second epoch begins half way
+    "optimizer.layer_decay": 0.5,
+    "optimizer.clip_norm": 1.0,
+    "model.stochastic_depth": 0.5,
+}
+LAST_EPOCHS = {"averaging": {"name": "last_epochs", "epochs": 2}, "optimizer.name": "lion"}
 CONFIGS = {
     "whole": lambda dataset: train_config(dataset, **RANDOM),
+    "stateful": lambda dataset: train_config(dataset, **RANDOM, **STATEFUL),
+    "last-epochs": lambda dataset: train_config(dataset, **RANDOM, **LAST_EPOCHS),
     "head": lambda dataset: head_config(dataset, feature_views=2, **RANDOM),
 }
 
