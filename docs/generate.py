@@ -55,7 +55,7 @@ EXIT_CODES = {
     3: "data: missing, broken or contradictory images, tables or folders",
     4: "integrity: a checksum, or a leak between splits",
     5: "a missing package, weights file or device",
-    6: "a score below `--fail-under`",
+    6: "a score below `--fail-under`, or a soup worse on `val` than its best member",
     130: "interrupted; `--resume` goes on",
 }
 

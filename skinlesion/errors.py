@@ -63,6 +63,6 @@ class MissingExtraError(SkinlesionError):
 
 
 class QualityGateError(SkinlesionError):
-    """A score is below what ``--fail-under`` asked for."""
+    """A score is below what ``--fail-under`` or a soup's best member asks for."""
 
     exit_code = 6

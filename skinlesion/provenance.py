@@ -41,13 +41,18 @@ def refuse_leak(run: RunDir, ids: Iterable[str], *, split: str) -> None:
 
 def inherit(run: RunDir, others: Iterable[RunDir]) -> None:
     """Add to ``run``'s split table the images that ``others`` learnt from; train beats val."""
-    table = read_columns(run.split, required=["image_id", "group", "split"])
-    columns = (table[name] for name in ("image_id", "group", "split"))
-    use = {image_id: (group, split) for image_id, group, split in zip(*columns, strict=True)}
+    use = _uses(run)
     for other in others:
-        for split, ids in learnt_from(other).items():
-            for image_id in ids:
-                group, before = use.get(image_id, (image_id, split))
+        for image_id, (group, split) in _uses(other).items():
+            if split in (TRAIN, VAL):
+                group, before = use.get(image_id, (group, split))
                 use[image_id] = (group, TRAIN if TRAIN in (before, split) else VAL)
     rows = [(image_id, *use[image_id]) for image_id in sorted(use)]
     write_rows(run.split, ["image_id", "group", "split"], rows)
+
+
+def _uses(run: RunDir) -> dict[str, tuple[str, str]]:
+    """Group and split of each image in ``run``'s split table."""
+    table = read_columns(run.split, required=["image_id", "group", "split"])
+    columns = (table[name] for name in ("image_id", "group", "split"))
+    return {image_id: (group, split) for image_id, group, split in zip(*columns, strict=True)}

@@ -68,6 +68,11 @@ class RunDir:
         return self.path / "state"
 
     @property
+    def views(self) -> Path:
+        """Logits of views of images, cached by ``tta``; deleting them costs time only."""
+        return self.path / "views"
+
+    @property
     def tensorboard(self) -> Path:
         """Event files for ``tensorboard --logdir``."""
         return self.path / "tensorboard"
@@ -100,7 +105,7 @@ class RunDir:
         return self.path / "eval" / split
 
     def is_run(self) -> bool:
-        """Whether this folder was made by train, finetune or ensemble."""
+        """Whether this folder was made by a command that makes runs."""
         return self.record_file.is_file()
 
     def is_finished(self) -> bool:

@@ -80,6 +80,16 @@ def test_inheriting_goes_over_generations(used):
     assert learnt_from(run)["train"] == {"a", "b", "c"}
 
 
+def test_groups_are_inherited_with_the_images(used):
+    run, parent = used("run", {"a": "test"}), used("parent", {"b": "train", "c": "test"})
+
+    inherit(run, [parent])
+
+    table = read_columns(run.split, required=["image_id", "group", "split"])
+    assert table["image_id"] == ["a", "b"]
+    assert table["group"] == ["patient of a", "patient of b"]
+
+
 def test_inheriting_twice_changes_nothing_and_own_groups_stay(used):
     run, parent = used("run", {"a": "val", "b": "test"}), used("parent", {"a": "train"})
 

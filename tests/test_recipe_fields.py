@@ -1,4 +1,4 @@
-"""Every field of TrainConfig and FinetuneConfig bites: changing it changes what a run computes."""
+"""Every field of the configs that make models bites: changing it changes what a run computes."""
 
 import itertools
 from typing import Literal, get_args, get_origin
@@ -19,7 +19,17 @@ from training_fixtures import (
     write_lesions,
 )
 
-from skinlesion.config import FinetuneConfig, Recipe, Section, TrainConfig
+from skinlesion.commands import soup, tta
+from skinlesion.config import (
+    FinetuneConfig,
+    Recipe,
+    Section,
+    SoupConfig,
+    TrainConfig,
+    TtaConfig,
+    validate,
+)
+from skinlesion.errors import QualityGateError
 from skinlesion.models import build_model
 
 pytestmark = [
@@ -140,6 +150,23 @@ FINETUNE_CASES = {
     "epochs": {"epochs": 2},
 }
 
+ANOTHER_RUN = "<another run>"
+TTA_CASES = {
+    "run": {"run": ANOTHER_RUN},
+    "dataset": {"dataset": OTHER_DATASET},
+    "views": {"views": 4},
+    "scales": {"scales": [1.0, 1.2]},
+    "average": {"average": "probability"},
+}
+# Of two runs from different starts: neither is the other's neighbour, so their mean is worse.
+SOUP_CASES = {
+    "members": {"members": ["<a run>", ANOTHER_RUN, "<a third run>"]},
+    "dataset": {"dataset": OTHER_DATASET},
+    "method": {"method": "greedy"},
+    "criterion": {"criterion": "log_loss"},
+    "accept": {"accept": "not_worse"},
+}
+
 
 def fields_of(schema, prefix=""):
     """Dotted names of every field of ``schema`` and the sections below it.
@@ -212,6 +239,37 @@ class Runs:
             run_train(config, path, reporter=QuickReporter(interrupt="features", after=all_of_them))
         return np.load(path / "state" / "features-train.npy")
 
+    def derived(self, command, schema, **values):
+        """Predictions of a run of ``command`` and what val said, or the number that refused it."""
+        places = {
+            OTHER_DATASET: str(self.other),
+            "<a run>": str(self.of(train_config).path),
+            ANOTHER_RUN: str(self.of(train_config, freeze_batch_norm=True).path),
+            "<a third run>": str(self.of(train_config, trainable=2).path),
+        }
+        known = {
+            name: [places.get(str(one), one) for one in value]
+            if isinstance(value, list)
+            else places.get(str(value), value)
+            for name, value in values.items()
+        }
+        path = self.folder / f"derived{next(self.numbers)}"
+        config = validate(known, schema, where="test")
+        try:
+            made = command.run(config, path, reporter=QuickReporter()).run
+        except QualityGateError as error:
+            return error.what
+        said = made.record().get("val", {})
+        tables = {split: made.predictions(split).read_text() for split in made.predicted_splits()}
+        return tables, said.get("criterion"), said.get("soup")
+
+    def tta(self, **changes):
+        return self.derived(tta, TtaConfig, **{"run": "<a run>", **changes})
+
+    def soup(self, **changes):
+        values = {"members": ["<a run>", ANOTHER_RUN], "method": "uniform", "accept": "always"}
+        return self.derived(soup, SoupConfig, **{**values, **changes})
+
     def outcome(self, make, **changes):
         return outcome(self.of(make, **changes))
 
@@ -233,6 +291,11 @@ def test_every_field_of_finetune_has_a_case():
 
     assert own <= set(FINETUNE_CASES)
     assert inherited <= set(Recipe.model_fields)  # cases of train's, above
+
+
+def test_every_field_of_tta_and_soup_has_a_case():
+    assert set(TTA_CASES) == set(fields_of(TtaConfig))
+    assert set(SOUP_CASES) == set(fields_of(SoupConfig))
 
 
 def test_fields_are_found_in_sections_and_in_choices():
@@ -280,6 +343,16 @@ def test_field_changes_finetuning(runs, field):
     assert changed != runs.outcome(finetune_config)
 
 
+@pytest.mark.parametrize("field", TTA_CASES)
+def test_field_changes_tta(runs, field):
+    assert runs.tta(**TTA_CASES[field]) != runs.tta()
+
+
+@pytest.mark.parametrize("field", SOUP_CASES)
+def test_field_changes_a_soup(runs, field):
+    assert runs.soup(**SOUP_CASES[field]) != runs.soup()
+
+
 @pytest.mark.parametrize("loss", [WEIGHTED, ADJUSTED])
 def test_what_the_sampler_balances_is_not_balanced_again(runs, loss):
     balanced = {**BALANCED, **RARE}
@@ -296,6 +369,7 @@ def test_unchanged_config_changes_nothing(runs, tmp_path):
     again = run_train(head_config(runs.dataset, **TWO_VIEWS), tmp_path / "again")
 
     assert outcome(again) == runs.outcome(head_config, **TWO_VIEWS)
+    assert (runs.tta(), runs.soup()) == (runs.tta(), runs.soup())
 
 
 def test_batch_norm_of_alexnet():

@@ -13,7 +13,7 @@ import typer
 
 from skinlesion import __version__
 from skinlesion.arguments import hoist, spread
-from skinlesion.cli import config, data, demo, evidence, training
+from skinlesion.cli import config, data, demo, derived, evidence, training
 from skinlesion.cli.options import be_quiet
 from skinlesion.errors import DataError, SkinlesionError
 
@@ -33,6 +33,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "preview": data.preview,
     "train": training.train,
     "finetune": training.finetune,
+    "tta": derived.tta,
+    "soup": derived.soup,
     "ensemble": evidence.ensemble,
     "evaluate": evidence.evaluate,
     "compare": evidence.compare,
@@ -47,6 +49,7 @@ SEVERAL = {
     "download-isic": ("--challenge", "--licence"),
     "preprocess": ("--source",),
     "ensemble": ("--members",),
+    "soup": ("--members",),
     "evaluate": ("--run", "--fail-under"),
 }
 # Options that may stand anywhere on the line.

@@ -35,7 +35,7 @@ def run(
 
     Raises:
         ConfigError: If there is no parent, or it is the run to be made.
-        DataError: If the parent is not a finished run of train or finetune.
+        DataError: If the parent is not a finished run with a model.
         IntegrityError: If the parent was trained on images that this run is to be judged on.
     """
     if resume and RunDir(path).is_finished():
@@ -95,7 +95,7 @@ def _parent(config: FinetuneConfig) -> RunDir:
     if not parent.is_finished() or not parent.model.exists():
         raise DataError(
             f"{config.run} is not a finished run with a model",
-            expected="a folder made by train or finetune, come to its end",
+            expected="a folder made by train, finetune or soup, come to its end",
             fix="finish it with --resume, or choose another --run",
         )
     return parent
@@ -103,7 +103,7 @@ def _parent(config: FinetuneConfig) -> RunDir:
 
 def _resolve(config: FinetuneConfig, parent: RunDir) -> FinetuneConfig:
     """Fill in what is the parent's."""
-    before = read_yaml(parent.config)
+    before = {"seed": 0, **read_yaml(parent.config)}  # a soup draws nothing, so it has no seed
     inherited = {
         name: before[name] for name in ("seed", "dataset") if getattr(config, name) is None
     }

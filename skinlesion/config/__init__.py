@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 from skinlesion.config.augment import Augment
+from skinlesion.config.derived import (
+    SoupConfig,
+    SoupCriterion,
+    SoupMethod,
+    TtaConfig,
+    ViewAverage,
+    Views,
+)
 from skinlesion.config.download import (
     DIAGNOSIS_1,
     ArchiveQuery,
@@ -127,6 +135,9 @@ __all__ = [
     "SensitivityThreshold",
     "Sgd",
     "Shuffle",
+    "SoupConfig",
+    "SoupCriterion",
+    "SoupMethod",
     "SpecificityThreshold",
     "Stacking",
     "Subgroups",
@@ -134,7 +145,10 @@ __all__ = [
     "Threshold",
     "TrainConfig",
     "Trainable",
+    "TtaConfig",
     "Unfreeze",
+    "ViewAverage",
+    "Views",
     "Weighted",
     "WeightedCrossentropy",
     "Year",
@@ -152,6 +166,8 @@ SCHEMAS: dict[str, type[Section]] = {
     "train": TrainConfig,
     "finetune": FinetuneConfig,
     "ensemble": EnsembleConfig,
+    "tta": TtaConfig,
+    "soup": SoupConfig,
     "evaluate": EvaluateConfig,
     "compare": CompareConfig,
 }

@@ -94,7 +94,7 @@ class FinetuneConfig(Recipe):
     """A finished run, trained further with more of its backbone unfrozen."""
 
     run: Path | None = Field(None, description="the run to start from; --run sets it")
-    seed: int | None = Field(None, ge=0, description="null: the parent's")
+    seed: int | None = Field(None, ge=0, description="null: the parent's; a soup's is 0")
     dataset: Path | None = Field(None, description="null: the parent's")
     trainable: Trainable = "all"
     freeze_batch_norm: bool = Field(True, description="keep BatchNorm statistics and weights")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from skinlesion.config import Target
+from skinlesion.config import Target, read_yaml
 from skinlesion.data.sampling import Images, limit_rows
 from skinlesion.data.store import Dataset
 from skinlesion.errors import DataError, IntegrityError
 from skinlesion.runs import RunDir
-from skinlesion.tables import TRAIN, VAL, write_rows
+from skinlesion.tables import TRAIN, VAL, Predictions, write_rows
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,13 @@ class Examples:
     def ids(self, split: str) -> np.ndarray:
         """Image ids of ``split``."""
         return self.dataset.manifest.image_id[self.images(split).rows]
+
+    def predictions(self, split: str, y_prob: np.ndarray) -> Predictions:
+        """The table of ``y_prob``, shape (k,), of the images of ``split`` in row order."""
+        images, manifest = self.images(split), self.dataset.manifest
+        return Predictions(
+            manifest.image_id[images.rows], manifest.group[images.rows], images.labels, y_prob
+        )
 
     def record(self, run: RunDir) -> None:
         """Write which images the run uses for what, and what its outputs mean.
@@ -86,15 +94,50 @@ def choose_examples(dataset: Dataset, *, target: Target, limit: int | None, seed
     """
     labels = dataset.manifest.target(target)
     for split in (TRAIN, VAL):
-        rows = dataset.manifest.rows(split)
-        for label, name in ((0, f"not {target}"), (1, target)):
-            if not (labels[rows] == label).any():
-                raise DataError(
-                    f"split {split} holds no image that is {name}",
-                    expected="both classes in train and in val",
-                    fix="preprocess more images, or change val_fraction",
-                )
+        _refuse_missing_class(dataset, target, split)
     rows = dataset.manifest.rows(TRAIN)
     if limit is not None:
         rows = limit_rows(rows, labels[rows], limit=limit, rng=np.random.default_rng(seed))
     return Examples(dataset, target, rows)
+
+
+def held_out_examples(dataset: Dataset, *, target: Target, judged: bool) -> Examples:
+    """What a run uses that trains on nothing: every split but train.
+
+    Args:
+        dataset: What preprocess wrote.
+        target: Name of the target.
+        judged: Whether val decides something, so that it must hold both classes.
+
+    Raises:
+        DataError: If there is no such split, or val lacks a class and is needed.
+    """
+    examples = Examples(dataset, target, np.empty(0, dtype=np.int64))
+    if not examples.predicted_splits():
+        raise DataError(
+            f"{dataset.path} holds no image outside train: there is nothing to predict",
+            expected="a split val, or a test split",
+            fix="choose another dataset",
+        )
+    if judged:
+        _refuse_missing_class(dataset, target, VAL)
+    return examples
+
+
+def dataset_of(run: RunDir) -> Path:
+    """The data set that ``run`` was made on, as its config names it."""
+    path = read_yaml(run.config).get("dataset")
+    if path is None:
+        raise DataError(f"{run.config} names no data set", fix="pass --set dataset=FOLDER")
+    return Path(path)
+
+
+def _refuse_missing_class(dataset: Dataset, target: Target, split: str) -> None:
+    labels = dataset.manifest.target(target)[dataset.manifest.rows(split)]
+    for label, name in ((0, f"not {target}"), (1, target)):
+        if not (labels == label).any():
+            raise DataError(
+                f"split {split} holds no image that is {name}",
+                expected="both classes in train and in val",
+                fix="preprocess more images, or change val_fraction",
+            )

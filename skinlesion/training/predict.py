@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import keras
@@ -46,8 +46,18 @@ def predict_logits(
         batch_size: Images at a time; the result does not depend on it but for rounding.
         advance: Called with the size of each finished batch.
     """
+    batches = view_batches(images, image_size=image_size, batch_size=batch_size)
+    return logits_of_batches(call, batches, advance)
+
+
+def logits_of_batches(
+    call: Callable[[tf.Tensor], tf.Tensor],
+    batches: Iterable[tf.Tensor],
+    advance: Callable[[int], None] | None = None,
+) -> np.ndarray:
+    """As ``predict_logits``, of ``batches`` of images as the model takes them."""
     parts = []
-    for batch in view_batches(images, image_size=image_size, batch_size=batch_size):
+    for batch in batches:
         parts.append(call(batch).numpy()[:, 0])
         if advance:
             advance(len(parts[-1]))

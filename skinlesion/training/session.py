@@ -24,7 +24,7 @@ from skinlesion.folders import atomic_path
 from skinlesion.losses import fitted_loss
 from skinlesion.progress import Reporter
 from skinlesion.runs import RunDir, read_json, write_json
-from skinlesion.tables import TRAIN, VAL, Predictions, write_rows
+from skinlesion.tables import TRAIN, VAL, write_rows
 from skinlesion.training.checkpoint import Checkpoints, History
 from skinlesion.training.examples import Examples
 from skinlesion.training.fit import Batches, chosen_epoch, fit
@@ -213,9 +213,7 @@ def write_model(model: keras.Model, run: RunDir, *, config: ModelConfig, dataset
 
     Later images are to be fitted into a square and cleaned as those of ``dataset`` were.
     """
-    with atomic_path(run.weights) as temporary:
-        # A compiled model would add its optimiser, twice the size of the weights.
-        keras.Model(model.inputs, model.outputs).save_weights(temporary)
+    write_weights(model, run)
     record = {
         "schema": MODEL_SCHEMA,
         **config.model_dump(mode="json", exclude={"weights"}),
@@ -226,6 +224,13 @@ def write_model(model: keras.Model, run: RunDir, *, config: ModelConfig, dataset
         },
     }
     write_json(run.model, record)
+
+
+def write_weights(model: keras.Model, run: RunDir) -> None:
+    """Write the weights alone."""
+    with atomic_path(run.weights) as temporary:
+        # A compiled model would add its optimiser, twice the size of the weights.
+        keras.Model(model.inputs, model.outputs).save_weights(temporary)
 
 
 def inherit_weights(weights: str, run: RunDir, examples: Examples) -> None:
@@ -247,7 +252,7 @@ def load_run_model(run: RunDir, *, seed: int = 0) -> tuple[keras.Model, ModelCon
     """Rebuild the model of a finished run from our own code and load its weights.
 
     Args:
-        run: Of train or finetune.
+        run: Of train, finetune or soup.
         seed: Of dropout, if the model is trained further.
 
     Raises:
@@ -256,7 +261,7 @@ def load_run_model(run: RunDir, *, seed: int = 0) -> tuple[keras.Model, ModelCon
     if not run.model.exists():
         raise DataError(
             f"{run.path} holds no model",
-            expected="a run of train or finetune; an ensemble has members instead",
+            expected="a run of train, finetune or soup; an ensemble has members instead",
         )
     record = read_json(run.model)
     fields = {name: record[name] for name in ModelConfig.model_fields if name in record}
@@ -271,7 +276,6 @@ def write_predictions(
     call = forward(model)
     splits = examples.predicted_splits()
     total = sum(len(examples.images(split).rows) for split in splits)
-    manifest = examples.dataset.manifest
     with reporter.counting("predictions", total) as bar:
         for split in splits:
             images = examples.images(split)
@@ -282,9 +286,6 @@ def write_predictions(
                 batch_size=PREDICT_BATCH,
                 advance=bar.advance,
             )
-            rows = images.rows
             path = run.predictions(split)
             path.parent.mkdir(exist_ok=True)
-            Predictions(
-                manifest.image_id[rows], manifest.group[rows], images.labels, sigmoid(logits)
-            ).write_csv(path)
+            examples.predictions(split, sigmoid(logits)).write_csv(path)
