@@ -11,7 +11,7 @@ from skinlesion.report.pages import Table
 
 WIDTH, HEIGHT = 480, 400
 LEFT, RIGHT, TOP, BOTTOM = 58, 14, 12, 52
-POINTS = 300  # of a line at most: more cannot be seen at this size
+POINTS = 1500  # of a line at most: more cannot be seen at this size
 COLOURS = 8  # classes c0 to c7 of the page's style sheet
 UNIT_TICKS = (0, 0.2, 0.4, 0.6, 0.8, 1)
 
@@ -155,4 +155,4 @@ def nice_ticks(low: float, high: float, *, about: int = 5) -> list[float]:
     power = 10.0 ** np.floor(np.log10(rough))
     step = min((power * factor for factor in (1, 2, 5, 10)), key=lambda size: abs(size - rough))
     first, last = np.ceil(low / step - 1e-9), np.floor(high / step + 1e-9)
-    return [round(float(number * step), 10) for number in np.arange(first, last + 1)]
+    return [round(float(number * step), 10) + 0.0 for number in np.arange(first, last + 1)]

@@ -146,7 +146,7 @@ def _of_model(facts: Facts, metrics: Mapping[str, Any]) -> dict[str, str]:
         "output": f"probability; {metrics['threshold_rule']}: {metrics['threshold']:.4g}",
         "code": f"skinlesion {record['skinlesion']}" if record.get("skinlesion") else "",
         "specification": "model.json and the weights in the run's folder" if facts.model else "",
-        "performance": f"with {metrics['config']['confidence']:.0%} intervals",
+        "performance": f"in the report, with {metrics['config']['confidence']:.0%} intervals",
     }
 
 

@@ -147,11 +147,13 @@ def decision(models: Sequence[Model]) -> Chart:
     ]
     key = [("everybody", "act on everybody"), ("nobody", "act on nobody")]
     for model, curve, css in zip(models, curves, _classes(models), strict=True):
-        if "band" in curve:
+        if "band" in curve and len(models) == 1:
             shapes.append(
                 frame.band(at, np.maximum(curve["low"], low), np.maximum(curve["high"], low), css)
             )
-        shapes.append(frame.line(at, np.maximum(curve["model"], low), css))
+        shapes.append(
+            frame.line(at[curve["model"] >= low], curve["model"][curve["model"] >= low], css)
+        )
         key.append((css, model.name))
     rows = [
         [f"{at[i]:.2f}", f"{treat_all[i]:.4f}", *(f"{curve['model'][i]:.4f}" for curve in curves)]

@@ -30,8 +30,8 @@ NAMES = 210  # room for the names of its subgroups
 STRIP = 0.16  # height of the counts below a reliability diagram, of the whole
 
 
-def reliability_diagram(bins: Sequence[Mapping[str, Any]]) -> Chart:
-    """Observed against predicted frequency, with counts below."""
+def reliability_diagram(bins: Sequence[Mapping[str, Any]], *, positive: str) -> Chart:
+    """Observed against predicted frequency of the class ``positive``, with counts below."""
     frame = Frame(y=(-STRIP * 1.3, 1))
     most = max((one["images"] for one in bins), default=0) or 1
     shapes, labels, rows, points = [frame.segment((0, 0), (1, 1), "chance")], [], [], []
@@ -62,16 +62,16 @@ def reliability_diagram(bins: Sequence[Mapping[str, Any]]) -> Chart:
         "reliability",
         "Reliability diagram",
         f"{sum(one['images'] > 0 for one in bins)} of {len(bins)} bins hold images. On the diagonal"
-        " the malignant fraction is what the model says; below it the model says too much."
+        f" the fraction of {positive} is what the model says; below it the model says too much."
         f" {int((y < x).sum())} bins lie below the diagonal, {int((y > x).sum())} above.",
         "mean predicted probability; below: images in the bin",
-        "malignant fraction",
+        f"fraction of {positive}",
         [*frame.grid(x_ticks=UNIT_TICKS, y_ticks=UNIT_TICKS), *shapes],
         [*frame.ticks(x_ticks=UNIT_TICKS, y_ticks=UNIT_TICKS), *labels],
         [("chance", "perfect calibration"), ("c0", "images of a bin, with Wilson's interval")],
         Table(
             "Bins of predicted probability",
-            ["probability", "images", "malignant", "mean probability", "malignant fraction"],
+            ["probability", "images", positive, "mean probability", "fraction"],
             rows,
         ),
     )

@@ -13,7 +13,7 @@ from skinlesion.report.values import row_of_metrics
 
 FILE = "model_card.md"
 NOT_RECORDED = "not recorded"
-SPECIAL = str.maketrans({**{mark: f"\\{mark}" for mark in "\\`*_[]#|~"}, "<": "&lt;", ">": "&gt;"})
+SPECIAL = str.maketrans({**{mark: f"\\{mark}" for mark in "\\`*_[]#|~"}, "<": "&lt;"})
 
 
 def to_markdown(
@@ -138,7 +138,7 @@ def _subgroups(parts: subgroups.Found, metrics: Mapping[str, Any]) -> list[str]:
         return ["Not evaluated."]
     text = subgroups.to_markdown(parts, title="", confidence=metrics["config"]["confidence"])
     # Its title goes, its sections are one level below this one.
-    lines = text.strip().splitlines()[2:]
+    lines = text.replace("<", "&lt;").strip().splitlines()[2:]
     return [f"#{line}" if line.startswith("## ") else line for line in lines]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from skinlesion.report.facts import Facts
 from skinlesion.report.pages import Table
 
+REASON = re.compile(r" (?:of|to) ")  # what stands before it is a kind, behind it an image
 LICENCES, ATTRIBUTION = "licenses", "attribution.txt"
 
 
@@ -97,7 +99,7 @@ def _left_out(info: Mapping[str, Any]) -> Table:
         for name, count in info.get("excluded", {}).items()
     ]
     reasons = Counter(
-        (one["split"] or "no split", one["reason"].partition(" of ")[0])
+        (one["split"] or "no split", REASON.split(one["reason"])[0])
         for one in info.get("dropped", ())
     )
     rows += [

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from skinlesion.config import EvaluateConfig, to_yaml
+from skinlesion.metrics.intervals import Estimate
 from skinlesion.report import checklist, curves, diagrams, explorer, leaderboard, mistakes
 from skinlesion.report.curves import Model
 from skinlesion.report.decisions import reliability_to_json
@@ -53,6 +54,7 @@ class Cell:
     """A cell of the leaderboard: what is shown, and the number that it is sorted by."""
 
     text: str
+    interval: str = ""
     number: float | None = None
     link: str = ""
 
@@ -73,7 +75,10 @@ def model_page(
         "bins"
     ]
     charts = curves.of_all([scored.model])
-    charts += [diagrams.reliability_diagram(bins), diagrams.histogram(scored.model)]
+    charts += [
+        diagrams.reliability_diagram(bins, positive=subject.classes[1]),
+        diagrams.histogram(scored.model),
+    ]
     forests = [
         diagrams.forest(column, score, parts, number=1000 * place + number)
         for place, (column, parts) in enumerate(metrics.get("subgroups", {}).items())
@@ -200,19 +205,13 @@ def _explorer(scored: Sequence[Scored], config: EvaluateConfig) -> dict[str, Any
 
 
 def _cells(row: leaderboard.Row, columns: Sequence[leaderboard.Column], link: str) -> list[Cell]:
-    scores = [
-        Cell(
-            leaderboard.with_interval(row.scores[column.score]),
-            leaderboard.none_if_nan(row.scores[column.score].value),
-        )
-        for column in columns
-    ]
+    scores = [_score_cell(row.scores[column.score]) for column in columns]
     threshold = "" if row.threshold is None else f"{row.threshold:.3f}"
     return [
         Cell(row.name, link=link),
         Cell(row.kind),
         *scores,
-        Cell(threshold, row.threshold),
+        Cell(threshold, number=row.threshold),
         Cell(row.threshold_rule),
     ]
 
@@ -223,3 +222,8 @@ def _heading(name: str) -> str:
 
 def _value(value: float) -> str:
     return leaderboard.UNDEFINED if value != value else f"{value:.3f}"
+
+
+def _score_cell(score: Estimate) -> Cell:
+    value, _, interval = leaderboard.with_interval(score).partition(" ")
+    return Cell(value, interval, leaderboard.none_if_nan(score.value))

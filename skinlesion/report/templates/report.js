@@ -118,7 +118,6 @@ function explore(box, models) {
   function take() {
     marks.replaceChildren();
     ruler.replaceChildren();
-    part("thresholds").replaceChildren();
     chosen().marks.forEach((mark) => {
       const button = document.createElement("button");
       button.type = "button";
@@ -131,7 +130,6 @@ function explore(box, models) {
       const tick = document.createElement("i");
       tick.style.left = `${100 * Math.min(mark.threshold, 1)}%`;
       ruler.append(tick);
-      part("thresholds").append(new Option(mark.rule, mark.threshold));
     });
     set(chosen().marks[0].threshold);
   }
