@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from skinlesion.config import EvaluateConfig, to_yaml
 from skinlesion.metrics.intervals import Estimate
@@ -125,7 +124,7 @@ def overview_page(
     ranked = [of_row[id(row)] for row in rows if id(row) in of_row]
     columns = leaderboard.columns_of(rows)
     links = {
-        key: quote(Path(os.path.relpath(one.folder / FILE, folder)).as_posix())
+        key: Path(os.path.relpath(one.folder / FILE, folder)).as_posix()
         for key, one in of_row.items()
     }
     return render(
