@@ -82,6 +82,9 @@ def test_the_report_in_a_browser(make_run, tables, tmp_path, monkeypatch):
         page.run(typed("prevalence", "2"))
         page.run(typed("exact", "0.3333333333"))
         compare(page.run(READ), tables[0], 0.3333333333, 0.02)
+        _, score = tables[0]["x0"]
+        page.run(typed("exact", repr(float(score))))
+        compare(page.run(READ), tables[0], score, 0.02)
 
         # The keyboard moves the slider by a step, and a screen reader hears of it.
         page.run(typed("threshold", "0.5"))
@@ -107,6 +110,7 @@ def test_the_report_in_a_browser(make_run, tables, tmp_path, monkeypatch):
         page.run(f"{head}.querySelector('button').focus()")
         page.press("Enter", text="\r")
         assert page.run(f"{head}.getAttribute('aria-sort')") == "descending"
+        assert page.run(names) == ["first", "second", "always benign"]
         page.press("Enter", text="\r")
         assert page.run(f"{head}.getAttribute('aria-sort')") == "ascending"
         assert page.run(names) == ["always benign", "second", "first"]

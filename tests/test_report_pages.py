@@ -174,6 +174,17 @@ def test_a_page_of_too_many_scores_keeps_the_best_models(make_run, report, monke
     assert "Left out, to keep the page small: worse" in page.text
 
 
+def test_a_model_of_too_many_images_has_no_explorer(make_run, report, monkeypatch):
+    make_run("a")
+    monkeypatch.setattr(explorer, "MOST", len(TEST) - 1)
+
+    _, pages = report()
+
+    page = read_page(pages["a"])
+    assert embedded(page) == []
+    assert "Left out, to keep the page small: a" in page.text
+
+
 def test_one_class_gives_a_page_that_says_undefined(make_run, report):
     make_run("a", test={f"x{n}": (0, n / 10) for n in range(4)})
 
@@ -283,6 +294,14 @@ def test_what_nobody_recorded_is_not_reported(report, tmp_path):
     for topic in ("Development of the algorithm", "5a Sources of data", "8a Outcome"):
         assert items[topic] == "not reported"
     assert "not checked: what this model learnt from is not recorded" in page.text
+
+
+def test_a_foreign_table_on_melanoma_speaks_of_melanoma(report, tmp_path):
+    predictions(TEST).write_csv(tmp_path / "theirs.csv")
+
+    overview, _ = report(Foreign(tmp_path / "theirs.csv", target="melanoma"))
+
+    assert "8 images: 3 melanoma, 5 not melanoma" in read_page(overview).text
 
 
 def test_what_is_recorded_is_reported(make_run, report, dataset):

@@ -85,7 +85,7 @@ def write(
             metrics,
             facts,
             classes=subject.classes,
-            points=study.points_table(marks),
+            points=study.points_table(marks, split=config.split),
             parts=parts,
         )
         write_text(folder / model_card.FILE, card)

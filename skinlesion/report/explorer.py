@@ -12,8 +12,9 @@ from skinlesion.config import FixedThreshold, SensitivityThreshold, Threshold, Y
 from skinlesion.errors import DataError
 from skinlesion.metrics.scores import confusion, score_all
 from skinlesion.report.subjects import Subject, fitted_threshold
+from skinlesion.tables import VAL
 
-MOST = 60_000  # scores in a page, about 1.5 MB; models beyond that are left out
+MOST = 60_000  # scores in a page, about 1.5 MB; those of models beyond that are left out
 RULES: tuple[Threshold, ...] = (
     YoudenThreshold(rule="youden"),
     *(SensitivityThreshold(rule="sensitivity", at_least=target) for target in (0.82, 0.89, 0.95)),
@@ -23,7 +24,7 @@ RULES: tuple[Threshold, ...] = (
 
 @dataclass(frozen=True)
 class Mark:
-    """A threshold that was not chosen on the split.
+    """A threshold fitted on val, or 0.5.
 
     Attributes:
         threshold: Malignant from this probability on.
@@ -36,6 +37,13 @@ class Mark:
     rule: str
     counts: dict[str, int]
     scores: dict[str, float]
+
+
+def origin(split: str) -> str:
+    """What the marks of a page on ``split`` are."""
+    if split == VAL:
+        return "Thresholds fitted on this very split, so optimistic"
+    return "Thresholds that were not chosen on this split"
 
 
 def marks(subject: Subject, chosen: Threshold) -> list[Mark]:
@@ -65,7 +73,7 @@ def data(subjects: Sequence[Subject], marked: Sequence[Sequence[Mark]]) -> list[
     room = MOST
     for subject, own in zip(subjects, marked, strict=True):
         room -= len(subject.test)
-        if room < 0 and found:
+        if room < 0:
             break
         order = np.argsort(subject.test.y_prob, kind="stable")
         found.append(

@@ -148,7 +148,7 @@ def _dataset(path: Path | None, fingerprint: str, open_: Open) -> tuple[Dataset 
     try:
         dataset = open_(path)
     except (SkinlesionError, OSError):
-        return None, f"The data set {path} is not at hand."
+        return None, f"The data set {path} is not at hand, or was changed."
     if fingerprint and dataset.fingerprint != fingerprint:
         return None, f"{path} is another data set than the one the model was trained on."
     return dataset, ""

@@ -41,7 +41,7 @@ def to_markdown(
         _section("Out of scope", OUT_OF_SCOPE),
         _section("Training data", _data(facts, split)),
         _section(f"Scores on {split}", _scores(metrics)),
-        _section("Operating points", [*_table(points), "", WARNING]),
+        _section("Operating points", [f"{points.title}.", "", *_table(points), "", WARNING]),
         _section("Subgroups", _subgroups(parts, metrics)),
         _section("Limitations", _limitations(metrics, facts)),
         _section("How to reproduce", _reproduce(facts)),
@@ -55,8 +55,8 @@ def plain(text: object) -> str:
 
 
 WARNING = (
-    "None of these thresholds was chosen on this split. One that is picked by the numbers of this"
-    " table is, and they are then optimistic."
+    "A threshold that is picked by the numbers of this table is chosen on this split, and they are"
+    " then optimistic."
 )
 OUT_OF_SCOPE = (
     "- Diagnosis, triage, or any decision on the care of a patient.",

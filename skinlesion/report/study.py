@@ -31,7 +31,7 @@ class Scored:
         subject: What was scored.
         row: In the leaderboard.
         metrics: As in its ``metrics.json``.
-        marks: Thresholds that were not chosen on the split.
+        marks: Thresholds fitted on val, and 0.5.
         folder: Of its evaluation.
     """
 
@@ -89,7 +89,7 @@ def model_page(
         classes=subject.classes,
         glance=glance_table(metrics, baseline),
         scores=score_table(metrics),
-        points=points_table(scored.marks),
+        points=points_table(scored.marks, split=metrics["split"]),
         charts=charts,
         forests=forests,
         mistakes=mistakes.pictured(subject, facts, threshold=metrics["threshold"], config=config),
@@ -173,11 +173,11 @@ def score_table(metrics: Mapping[str, Any]) -> Table:
     return Table(f"Scores on {metrics['split']}", ["score", interval], rows)
 
 
-def points_table(marks: Sequence[explorer.Mark]) -> Table:
-    """What each threshold that was not chosen on the split gives there."""
+def points_table(marks: Sequence[explorer.Mark], *, split: str) -> Table:
+    """What each of the thresholds gives on the split."""
     names = ("sensitivity", "specificity", "ppv", "npv")
     return Table(
-        "Thresholds chosen beforehand, and what they give on this split",
+        f"{explorer.origin(split)}, and what they give on it",
         ["from", "threshold", "TP", "FN", "FP", "TN", *(_heading(name) for name in names)],
         [
             [
@@ -199,6 +199,7 @@ def _explorer(scored: Sequence[Scored], config: EvaluateConfig) -> dict[str, Any
         "models": models,
         "classes": list(scored[0].subject.classes),
         "prevalence": prevalence,
+        "origin": explorer.origin(config.split),
         "left_out": [one.metrics["name"] for one in scored[len(models) :]],
     }
 

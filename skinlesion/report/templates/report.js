@@ -151,5 +151,6 @@ function explore(box, models) {
 
 document.querySelectorAll("table[data-sortable]").forEach(sortable);
 document.querySelectorAll("[data-explorer]").forEach((box) => {
-  explore(box, JSON.parse(document.getElementById("models").textContent));
+  const models = JSON.parse(document.getElementById("models").textContent);
+  if (models.length) explore(box, models);
 });
