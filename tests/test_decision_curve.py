@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skinlesion.errors import ConfigError
-from skinlesion.metrics.decision_curve import decision_curve
+from skinlesion.metrics.decision_curve import decision_curve, net_benefit
 from skinlesion.metrics.scores import confusion
 
 
@@ -135,3 +135,24 @@ def test_copies_within_a_group_do_not_narrow_the_interval():
 def test_impossible_options_are_refused(at, options, message):
     with pytest.raises(ConfigError, match=message):
         curve(*example(20), at, **options)
+
+
+@pytest.mark.parametrize("prevalence", [None, 0.02])
+def test_net_benefit_is_the_curve_without_its_intervals(prevalence):
+    rng = np.random.default_rng(0)
+    y_true = rng.integers(0, 2, 40)
+    y_prob = rng.integers(0, 11, 40) / 10  # with ties, and scores on the thresholds
+    at = np.linspace(0.1, 0.9, 9)
+
+    curve = decision_curve(
+        y_true,
+        y_prob,
+        np.arange(40),
+        at=at,
+        resamples=10,
+        confidence=0.95,
+        rng=rng,
+        prevalence=prevalence,
+    )
+
+    assert net_benefit(y_true, y_prob, at=at, prevalence=prevalence) == pytest.approx(curve.model)

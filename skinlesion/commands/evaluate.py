@@ -16,7 +16,7 @@ from skinlesion.folders import write_text
 from skinlesion.metrics.intervals import bootstrap
 from skinlesion.metrics.scores import LOWER_IS_BETTER, canonical
 from skinlesion.progress import Reporter
-from skinlesion.report import decisions, evaluation, leaderboard, subgroups
+from skinlesion.report import decisions, evaluation, facts, leaderboard, study, subgroups
 from skinlesion.report.subjects import (
     NO_CALIBRATION,
     Foreign,
@@ -97,20 +97,33 @@ def run(
     refuse_different_images(subjects)
     subjects = [calibrated(subject, config.calibration) for subject in subjects]
     names = subgroups.read_names(config.subgroups, subjects[0].test.image_id.tolist())
-    rows, files = [], []
+    rows, files, scored = [], [], []
     parts: subgroups.Found = {}
+    baseline = _always_benign(subjects[0].test, config)
+    open_once = facts.opener()
     for subject in subjects:
         row = _score(subject, config)
         rows.append(row)
         folder = _folder(subject, config, reports)
         parts = subgroups.score(subject, names, config=config)
-        evaluation.write(folder, subject, row, config=config, parts=parts)
+        found = facts.gather(subject, config.split, foreign, open_once)
+        scored.append(
+            evaluation.write(
+                *(folder, subject, row),
+                config=config,
+                parts=parts,
+                facts=found,
+                baseline=baseline,
+            )
+        )
         files.append(folder)
-    rows.append(_always_benign(subjects[0].test, config))
-    rows = leaderboard.ranked(rows)
+    rows = leaderboard.ranked([*rows, baseline])
     notes = ([note] if note else []) + _notes(subjects, config)
     notes += subgroups.warnings(parts)  # of sizes: they are the same for all subjects
     files += _write_leaderboard(rows, notes, config, reports)
+    page = reports / config.split / study.FILE
+    write_text(page, study.overview_page(scored, rows, notes, config=config, folder=page.parent))
+    files.append(page)
     return Outcome(rows, notes, files, config.split)
 
 

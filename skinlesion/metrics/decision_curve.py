@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skinlesion.errors import ConfigError
+from skinlesion.metrics.arrays import checked
 from skinlesion.metrics.intervals import PERCENTILE, distributions
 from skinlesion.metrics.scores import rank, ratio
 
@@ -122,3 +123,21 @@ def decision_curve(
         treat_all=share - (1 - share) * harm,
         prevalence=share,
     )
+
+
+def net_benefit(
+    y_true: np.ndarray, y_prob: np.ndarray, *, at: np.ndarray, prevalence: float | None = None
+) -> np.ndarray:
+    """The values of ``decision_curve`` without its intervals, shape (t,); arguments as there.
+
+    Raises:
+        DataError: If the arrays do not fit each other, or hold other values than these.
+    """
+    y_true, y_prob = checked(y_true, y_prob)
+    ascending = [np.sort(y_prob[y_true == label]) for label in (0, 1)]
+    fp, tp = (len(one) - np.searchsorted(one, at, side="left") for one in ascending)
+    harm = at / (1 - at)
+    if prevalence is None:
+        return ratio(tp - fp * harm, np.full(len(at), len(y_true)))
+    benign, malignant = (np.full(len(at), len(one)) for one in ascending)
+    return ratio(tp, malignant) * prevalence - ratio(fp, benign) * (1 - prevalence) * harm

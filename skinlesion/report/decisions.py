@@ -43,7 +43,7 @@ def to_json(subject: Subject, *, threshold: float, config: EvaluateConfig) -> di
     if config.risk_coverage:
         found["risk_coverage"] = _risk_coverage(test, threshold)
     if config.reliability:
-        found["reliability"] = _reliability(test, config.confidence)
+        found["reliability"] = reliability_to_json(test, config.confidence)
     if config.mistakes:
         worst = worst_mistakes(
             test.image_id, test.y_true, test.y_prob, threshold=threshold, most=config.mistakes
@@ -111,7 +111,8 @@ def _risk_coverage(test: Predictions, threshold: float) -> dict[str, Any]:
     }
 
 
-def _reliability(test: Predictions, confidence: float) -> dict[str, Any]:
+def reliability_to_json(test: Predictions, confidence: float) -> dict[str, Any]:
+    """The bins of a reliability diagram and the parts of Brier's score; nan becomes None."""
     bins = reliability(test.y_true, test.y_prob, confidence=confidence)
     both = 0 < test.y_true.sum() < len(test)
     return {

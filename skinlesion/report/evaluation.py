@@ -1,4 +1,4 @@
-"""One subject's evaluation as a folder: metrics.json beside its figures."""
+"""One subject's evaluation as a folder: metrics.json, its page, its model card and its figures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,16 @@ from skinlesion.metrics.intervals import Estimate
 from skinlesion.metrics.proportions import wilson_all
 from skinlesion.metrics.recalibration import recalibrate
 from skinlesion.metrics.scores import confusion
-from skinlesion.report import decisions, figures, leaderboard, subgroups
+from skinlesion.report import (
+    decisions,
+    explorer,
+    figures,
+    leaderboard,
+    model_card,
+    study,
+    subgroups,
+)
+from skinlesion.report.facts import Facts
 from skinlesion.report.subjects import Subject, fitted_threshold
 from skinlesion.runs import RunDir, write_json
 from skinlesion.tables import Predictions, floats, read_columns
@@ -27,7 +36,9 @@ def write(
     *,
     config: EvaluateConfig,
     parts: subgroups.Found,
-) -> None:
+    facts: Facts,
+    baseline: leaderboard.Row,
+) -> study.Scored:
     """Write the evaluation in ``target``, whole or not at all; an older one is replaced.
 
     Args:
@@ -36,6 +47,11 @@ def write(
         row: Its scores.
         config: What it was scored with.
         parts: Its scores by subgroup; empty: none were asked for.
+        facts: What is recorded of it beside its predictions.
+        baseline: The scores of the constant answer.
+
+    Returns:
+        What the page on all models needs of it.
 
     Raises:
         DataError: If ``target`` is a folder of something else.
@@ -49,20 +65,30 @@ def write(
     threshold, _ = fitted_threshold(config.threshold, subject.val)
     counts = confusion(test.y_true, test.y_prob, threshold=threshold)
     title = f"{subject.name} on {config.split}"
+    metrics = {
+        "split": config.split,
+        "config": config.model_dump(mode="json"),
+        **leaderboard.row_to_json(row),
+        "confusion": counts,
+        **_beside_the_bootstrap(test, counts, config.confidence),
+        **({"calibrator": subject.calibrator} if subject.calibrator else {}),
+        **decisions.to_json(subject, threshold=threshold, config=config),
+        **({"subgroups": subgroups.to_json(parts)} if parts else {}),
+    }
+    marks = explorer.marks(subject, config.threshold)
+    scored = study.Scored(subject, row, metrics, marks, target)
     with new_folder(target, overwrite=True) as folder:
-        write_json(
-            folder / "metrics.json",
-            {
-                "split": config.split,
-                "config": config.model_dump(mode="json"),
-                **leaderboard.row_to_json(row),
-                "confusion": counts,
-                **_beside_the_bootstrap(test, counts, config.confidence),
-                **({"calibrator": subject.calibrator} if subject.calibrator else {}),
-                **decisions.to_json(subject, threshold=threshold, config=config),
-                **({"subgroups": subgroups.to_json(parts)} if parts else {}),
-            },
+        write_json(folder / "metrics.json", metrics)
+        page = study.model_page(scored, facts, baseline=baseline, config=config)
+        write_text(folder / study.FILE, page)
+        card = model_card.to_markdown(
+            metrics,
+            facts,
+            classes=subject.classes,
+            points=study.points_table(marks, split=config.split),
+            parts=parts,
         )
+        write_text(folder / model_card.FILE, card)
         if parts:
             tables = subgroups.to_markdown(parts, title=title, confidence=config.confidence)
             write_text(folder / subgroups.FILE, tables)
@@ -75,6 +101,7 @@ def write(
             _write_curves(test, row, title, folder / "figures")
         if subject.run and subject.run.history.exists():
             _write_training_curves(subject.run, folder / "figures")
+    return scored
 
 
 def _beside_the_bootstrap(

@@ -84,7 +84,7 @@ def ranked(rows: Iterable[Row]) -> list[Row]:
 def to_markdown(rows: Iterable[Row], *, title: str, notes: Sequence[str] = ()) -> str:
     """A Markdown table under a heading, each score with its interval, and a list of notes."""
     rows = ranked(rows)
-    columns = _columns(rows)
+    columns = columns_of(rows)
     headings = ["Model", "Kind", *(column.heading for column in columns), "Threshold", "Images"]
     lines = [f"# {title}", "", markdown_row(headings), markdown_row(["---"] * len(headings))]
     for row in rows:
@@ -111,7 +111,7 @@ def to_rich(rows: Iterable[Row], *, title: str, width: int, notes: Sequence[str]
     Narrower than 110 columns, the scores with a larger ``Column.min_width`` are left out.
     """
     rows = ranked(rows)
-    shown = [column for column in _columns(rows) if column.min_width <= width]
+    shown = [column for column in columns_of(rows) if column.min_width <= width]
     table = Table(
         title=Text(title, style="bold"),
         caption=Text("\n".join(notes)) if notes else None,
@@ -148,7 +148,7 @@ def markdown_row(cells: Iterable[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def _columns(rows: Iterable[Row]) -> tuple[Column, ...]:
+def columns_of(rows: Iterable[Row]) -> tuple[Column, ...]:
     """``COLUMNS``, and predictive values at a prevalence where one was given."""
     given = any(column.score in row.scores for row in rows for column in AT_PREVALENCE)
     return COLUMNS + AT_PREVALENCE if given else COLUMNS

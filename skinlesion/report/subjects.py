@@ -114,7 +114,8 @@ def foreign_subject(split: str, table: Foreign) -> Subject:
     """
     val = _predictions(table.val_path, VAL, table) if table.val_path else None
     test = _predictions(table.path, split, table)
-    return Subject(table.path.stem, "predictions", test, val, ("benign", "malignant"))
+    negative = "benign" if table.target == "malignant" else f"not {table.target}"
+    return Subject(table.path.stem, "predictions", test, val, (negative, table.target))
 
 
 def _predictions(path: Path, split: str, table: Foreign) -> Predictions:

@@ -1,0 +1,140 @@
+"""A headless Chromium, driven over two pipes by its DevTools protocol: no driver, no network."""
+
+import contextlib
+import json
+import os
+import select
+import shutil
+import subprocess
+import time
+
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    *("--disable-extensions", "--disable-dev-shm-usage", "--remote-debugging-pipe"),
+)
+PATIENCE = 60  # seconds for one answer
+COMMANDS_IN, ANSWERS_OUT = 3, 4  # the file descriptors that the browser reads and writes
+
+
+def program():
+    """The path of a Chromium; None if there is none."""
+    return next(filter(None, map(shutil.which, PROGRAMS)), None)
+
+
+class Page:
+    """One page: what it logs, what it asks for, and what its scripts return."""
+
+    def __init__(self, send, receive):
+        self._send, self._receive = send, receive
+        self._last = 0
+        self._session = None
+        self.complaints, self.requests = [], []
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        attached = self.call("Target.attachToTarget", targetId=target, flatten=True)
+        self._session = attached["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self.call(f"{domain}.enable")
+
+    def call(self, method, **params):
+        """The answer to a command; events that come before it are kept."""
+        self._last += 1
+        message = {"id": self._last, "method": method, "params": params}
+        if self._session:
+            message["sessionId"] = self._session
+        self._send(message)
+        while True:
+            answer = self._receive()
+            if answer.get("id") == self._last:
+                assert "error" not in answer, answer
+                return answer["result"]
+            self._hear(answer)
+
+    def _hear(self, event):
+        name, params = event.get("method"), event.get("params", {})
+        if name == "Runtime.exceptionThrown":
+            self.complaints.append(params["exceptionDetails"])
+        elif name == "Log.entryAdded" and params["entry"]["level"] in ("error", "warning"):
+            self.complaints.append(params["entry"])
+        elif name == "Runtime.consoleAPICalled" and params["type"] in ("error", "assert"):
+            self.complaints.append(params)
+        elif name == "Network.requestWillBeSent":
+            self.requests.append(params["request"]["url"])
+
+    def open(self, path, *, width=1600, height=1000):
+        """Load the file in a window of that size."""
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=False,
+        )
+        self.call("Page.navigate", url=path.resolve().as_uri())
+        self.wait_for("document.readyState === 'complete' && location.protocol === 'file:'")
+
+    def run(self, script):
+        """What the JavaScript expression returns."""
+        answer = self.call(
+            "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
+        )
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
+
+    def wait_for(self, condition):
+        """Until the JavaScript expression is true; each question takes the page a moment."""
+        end = time.monotonic() + PATIENCE
+        while not self.run(condition):
+            assert time.monotonic() < end, f"never came true: {condition}"
+
+    def press(self, key, *, text=""):
+        """Press and release a key, such as ``ArrowRight``."""
+        codes = {"ArrowRight": 39, "ArrowLeft": 37, "Tab": 9, "Enter": 13}
+        key_is = {"key": key, "code": key, "windowsVirtualKeyCode": codes[key]}
+        self.call("Input.dispatchKeyEvent", type="keyDown", text=text, **key_is)
+        self.call("Input.dispatchKeyEvent", type="keyUp", **key_is)
+
+
+@contextlib.contextmanager
+def chromium(profile):
+    """Yield a ``Page`` of a browser whose profile is in the folder ``profile``."""
+    browser_reads, commands = os.pipe()
+    answers, browser_writes = os.pipe()
+    # The shell moves the pipes to where the browser looks for them.
+    moved = f'exec "$@" {COMMANDS_IN}<&{browser_reads} {ANSWERS_OUT}>&{browser_writes}'
+    process = subprocess.Popen(
+        ["bash", "-c", moved, "bash", program(), *FLAGS, f"--user-data-dir={profile}"],
+        pass_fds=(browser_reads, browser_writes),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(browser_reads)
+    os.close(browser_writes)
+    buffer = bytearray()
+
+    def send(message):
+        os.write(commands, json.dumps(message).encode() + b"\0")
+
+    def receive():
+        while b"\0" not in buffer:
+            ready, _, _ = select.select([answers], [], [], PATIENCE)
+            assert ready, "the browser does not answer"
+            more = os.read(answers, 1 << 16)
+            assert more, f"the browser ended with {process.poll()}"
+            buffer.extend(more)
+        message, _, rest = bytes(buffer).partition(b"\0")
+        buffer[:] = rest
+        return json.loads(message)
+
+    try:
+        yield Page(send, receive)
+    finally:
+        process.terminate()
+        try:
+            process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        os.close(commands)
+        os.close(answers)
