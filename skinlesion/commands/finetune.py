@@ -63,7 +63,9 @@ def run(
         made.update_record(
             backbone=parent.record()["backbone"], seed=config.seed, parent=str(parent.path)
         )
-        runtime.prepare(seed=_known(config.seed))
+        runtime.prepare(
+            seed=_known(config.seed), threads=config.threads, deterministic=config.deterministic
+        )
         from skinlesion import models
         from skinlesion.training.session import load_run_model, train_model
 

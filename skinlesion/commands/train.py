@@ -50,7 +50,9 @@ def run(
     with open_run(path, to_yaml(config), kind="train", resume=resume, overwrite=overwrite) as made:
         examples.record(made)
         made.update_record(backbone=config.model.backbone, seed=config.seed)
-        runtime.prepare(seed=config.seed)
+        runtime.prepare(
+            seed=config.seed, threads=config.threads, deterministic=config.deterministic
+        )
         from skinlesion import models
         from skinlesion.training.session import inherit_weights, train_model
 

@@ -53,7 +53,14 @@ from skinlesion.config.model import BackboneName, ModelConfig, Trainable
 from skinlesion.config.optimizers import AdamW, Optimizer, Schedule, Sgd
 from skinlesion.config.preprocess import Cleaning, Fit, PreprocessConfig
 from skinlesion.config.section import Fraction, Positive, Probability, Section
-from skinlesion.config.training import FinetuneConfig, Monitor, Recipe, Target, TrainConfig
+from skinlesion.config.training import (
+    FinetuneConfig,
+    Monitor,
+    Precision,
+    Recipe,
+    Target,
+    TrainConfig,
+)
 
 __all__ = [
     "DIAGNOSIS_1",
@@ -95,6 +102,7 @@ __all__ = [
     "NetBenefitThreshold",
     "Optimizer",
     "Positive",
+    "Precision",
     "PreprocessConfig",
     "Probability",
     "RankMean",

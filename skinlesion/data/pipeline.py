@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,13 +87,13 @@ class FeatureBatches:
     """Batches of cached features; epoch e sees view e modulo the number of views.
 
     Attributes:
-        features: Shape (views, k, d), float32, may be memory-mapped.
+        features: Of each view, shape (k, d), float32, may be memory-mapped.
         labels: Shape (k,), 0 or 1.
         batch_size: The last batch of an epoch may be smaller.
         seed: Of the order.
     """
 
-    features: np.ndarray
+    features: Sequence[np.ndarray]
     labels: np.ndarray
     batch_size: int
     seed: int
@@ -105,7 +105,7 @@ class FeatureBatches:
 
     def epochs(self, start: int, stop: int) -> tf.data.Dataset:
         """(features, labels) of epochs ``start`` to ``stop - 1``, one after the other."""
-        width = self.features.shape[2]
+        width = self.features[0].shape[1]
         return tf.data.Dataset.from_generator(
             lambda: self._read(start, stop),
             output_signature=(

@@ -20,6 +20,14 @@ POOLINGS = {
 }
 
 
+# How Keras calls each precision: weights stay float32, layers compute in the other.
+POLICIES = {
+    "float32": "float32",
+    "bfloat16": "mixed_bfloat16",
+    "float16": "mixed_float16",
+}
+
+
 def build_model(
     backbone: str,
     *,
@@ -29,6 +37,7 @@ def build_model(
     dropout: float = 0.2,
     batch_norm: bool = False,
     seed: int = 0,
+    precision: str = "float32",
 ) -> keras.Model:
     """RGB pixels, shape (n, s, s, 3), float32 in [0, 255], to one logit, shape (n, 1), float32.
 
@@ -44,6 +53,7 @@ def build_model(
         dropout: Rate before the logit, in [0, 1).
         batch_norm: For alexnet only, see ``alexnet.network``.
         seed: Of the initial weights and of dropout; no global generator is changed.
+        precision: One of ``POLICIES``: what the backbone computes in; weights are float32 in each.
 
     Raises:
         ConfigError: If an argument does not suit the backbone.
@@ -51,7 +61,7 @@ def build_model(
         MissingExtraError: If the ImageNet weights cannot be had.
     """
     row = _checked_row(backbone, image_size, weights, pooling, batch_norm)
-    with _seeded(seed):
+    with _seeded(seed), _policy(precision):
         network = _network(row, image_size, weights, batch_norm)
         image = keras.Input((image_size, image_size, 3), name="image")
         x = image
@@ -64,7 +74,7 @@ def build_model(
         x = pool(name="pooling", dtype="float32")(x)
         x = keras.layers.Dropout(dropout, seed=seed, name="dropout", dtype="float32")(x)
         x = keras.layers.Dense(1, name="logit", dtype="float32")(x)
-    model = keras.Model(image, x, name=backbone)
+        model = keras.Model(image, x, name=backbone)
     if weights not in ("none", "imagenet"):
         load_weights_file(model, Path(weights))
     return model
@@ -117,6 +127,17 @@ def _network(row: Backbone, image_size: int, weights: str, batch_norm: bool) -> 
     if weights == "imagenet" and row.imagenet is not None:
         return row.imagenet.pretrained(row.network, image_size)
     return row.network(image_size, **({"batch_norm": True} if batch_norm else {}))
+
+
+@contextlib.contextmanager
+def _policy(precision: str) -> Iterator[None]:
+    """Give new layers the policy of ``precision``; Keras's global policy is put back."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(POLICIES[precision])
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 @contextlib.contextmanager

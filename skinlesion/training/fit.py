@@ -15,6 +15,7 @@ from skinlesion.errors import DataError
 from skinlesion.metrics.scores import SCORES
 from skinlesion.progress import Counter, Reporter
 from skinlesion.training.checkpoint import Checkpoints, History
+from skinlesion.training.devices import shared_batches
 from skinlesion.training.optimizers import make_optimizer
 from skinlesion.training.predict import sigmoid
 
@@ -63,18 +64,20 @@ def fit(
     Raises:
         DataError: If the loss or a validation logit stops being a number.
     """
-    optimizer = make_optimizer(
-        recipe.optimizer, recipe.schedule, steps=batches.steps, epochs=recipe.epochs
-    )
-    model.compile(optimizer=optimizer, loss=loss, jit_compile=False)
-    optimizer.build(model.trainable_variables)
+    with model.distribute_strategy.scope():
+        optimizer = make_optimizer(
+            recipe.optimizer, recipe.schedule, steps=batches.steps, epochs=recipe.epochs
+        )
+        # Keras wraps the optimizer of a float16 model into one that scales the loss.
+        model.compile(optimizer=optimizer, loss=loss, jit_compile=False)
+        model.optimizer.build(model.trainable_variables)
     history = checkpoints.restore_last(model)
     start = len(history)
     if start < recipe.epochs and not _should_stop(history, recipe):
         epochs = _Epochs(batches, validate, recipe, checkpoints, reporter, on_epoch, history)
         try:
             model.fit(
-                batches.epochs(start, recipe.epochs),
+                shared_batches(batches.epochs(start, recipe.epochs), model.distribute_strategy),
                 initial_epoch=start,
                 epochs=recipe.epochs,
                 steps_per_epoch=batches.steps,

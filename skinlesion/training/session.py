@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -14,9 +12,6 @@ import tensorflow as tf
 
 from skinlesion import models, provenance, runtime
 from skinlesion.config import ModelConfig, Recipe, Trainable, WeightedCrossentropy
-from skinlesion.data.augment import Ranges
-from skinlesion.data.pipeline import FeatureBatches, ImageBatches
-from skinlesion.data.sampling import Images
 from skinlesion.data.store import Dataset
 from skinlesion.errors import DataError
 from skinlesion.folders import atomic_path
@@ -26,13 +21,12 @@ from skinlesion.runs import RunDir, read_json, write_json
 from skinlesion.tables import TRAIN, VAL, Predictions, write_rows
 from skinlesion.training.checkpoint import Checkpoints, History
 from skinlesion.training.examples import Examples
-from skinlesion.training.fit import Batches, best_epoch, fit
-from skinlesion.training.predict import cache_features, forward, predict_logits, sigmoid
+from skinlesion.training.fit import best_epoch, fit
+from skinlesion.training.precision import copy_weights
+from skinlesion.training.predict import sigmoid
+from skinlesion.training.tasks import Job, Logits
 
 MODEL_SCHEMA = 1
-PREDICT_BATCH = 32
-
-Validate = Callable[[], tuple[np.ndarray, np.ndarray]]
 
 
 def train_model(
@@ -65,22 +59,24 @@ def train_model(
     """
     started = time.perf_counter()
     reporter.say(_introduction(model, examples))
-    job = _Job(model, run, examples, config.image_size, recipe, seed, reporter)
-    trained, batches, validate = job.head(feature_views) if trainable == "head" else job.whole()
+    job = Job(model, run, examples, config, recipe, seed, reporter)
+    task = job.head(feature_views) if trainable == "head" else job.whole()
     with contextlib.closing(_Log(run)) as log:
         history = fit(
-            trained,
-            batches,
-            validate,
-            loss=_loss(recipe, batches.labels),
+            task.trained,
+            task.batches,
+            lambda: (examples.images(VAL).labels, task.logits(VAL, None)),
+            loss=_loss(recipe, task.batches.labels),
             recipe=recipe,
             checkpoints=Checkpoints(run.state),
             reporter=reporter,
             on_epoch=log.write,
         )
     write_history(run, history)  # a run killed after its last epoch may not have come to it
+    if trainable != "head":
+        copy_weights(task.trained, model)
     write_model(model, run, config=config, dataset=examples.dataset)
-    write_predictions(model, run, examples, image_size=config.image_size, reporter=reporter)
+    write_predictions(run, examples, task.logits, reporter=reporter)
     best = history[best_epoch(history, recipe.monitor)]
     run.finish(seconds=round(time.perf_counter() - started, 1), epochs=len(history), best=best)
     return history
@@ -98,68 +94,6 @@ def _introduction(model: keras.Model, examples: Examples) -> str:
         f"{model.name}: {every:,} parameters, {trained:,} trained; {', '.join(sizes)};"
         f" {', '.join(runtime.devices())}"
     )
-
-
-@dataclass(frozen=True)
-class _Job:
-    """What both ways of training have in common; each returns (model, batches, validate)."""
-
-    model: keras.Model
-    run: RunDir
-    examples: Examples
-    image_size: int
-    recipe: Recipe
-    seed: int
-    reporter: Reporter
-
-    def whole(self) -> tuple[keras.Model, Batches, Validate]:
-        """The whole model on augmented images."""
-        val = self.examples.images(VAL)
-        call = forward(self.model)
-
-        def validate() -> tuple[np.ndarray, np.ndarray]:
-            logits = predict_logits(call, val, image_size=self.image_size, batch_size=PREDICT_BATCH)
-            return val.labels, logits
-
-        batches = ImageBatches(
-            self.examples.images(TRAIN),
-            self.image_size,
-            self.recipe.batch_size,
-            self.seed,
-            self._ranges(),
-        )
-        return self.model, batches, validate
-
-    def head(self, views: int) -> tuple[keras.Model, Batches, Validate]:
-        """The head on features: one pass over the pixels for each view, then none."""
-        train, val = self.examples.images(TRAIN), self.examples.images(VAL)
-        extractor, head = models.feature_extractor(self.model), models.head(self.model)
-        with self.reporter.counting("features", len(train.rows) * views + len(val.rows)) as counter:
-
-            def cache(images: Images, name: str, views: int) -> np.ndarray:
-                return cache_features(
-                    extractor,
-                    images,
-                    self.run.state / f"features-{name}.npy",
-                    views=views,
-                    image_size=self.image_size,
-                    batch_size=PREDICT_BATCH,
-                    seed=self.seed,
-                    ranges=self._ranges(),
-                    advance=counter.advance,
-                )
-
-            train_features, val_features = cache(train, TRAIN, views), cache(val, VAL, 1)[0]
-        call = forward(head)
-
-        def validate() -> tuple[np.ndarray, np.ndarray]:
-            return val.labels, call(tf.constant(val_features)).numpy()[:, 0]
-
-        batches = FeatureBatches(train_features, train.labels, self.recipe.batch_size, self.seed)
-        return head, batches, validate
-
-    def _ranges(self) -> Ranges:
-        return Ranges(**self.recipe.augment.model_dump())
 
 
 class _Log:
@@ -204,6 +138,7 @@ def write_model(model: keras.Model, run: RunDir, *, config: ModelConfig, dataset
     record = {
         "schema": MODEL_SCHEMA,
         **config.model_dump(mode="json", exclude={"weights"}),
+        "precision": run.record()["precision"],
         "parameters": models.count_parameters(model),
         "preprocessing": {
             "stored_size": dataset.pixels.image_size,
@@ -231,6 +166,8 @@ def inherit_weights(weights: str, run: RunDir, examples: Examples) -> None:
 def load_run_model(run: RunDir, *, seed: int = 0) -> tuple[keras.Model, ModelConfig]:
     """Rebuild the model of a finished run from our own code and load its weights.
 
+    It computes in the precision that the run's predictions were made in.
+
     Args:
         run: Of train or finetune.
         seed: Of dropout, if the model is trained further.
@@ -246,30 +183,24 @@ def load_run_model(run: RunDir, *, seed: int = 0) -> tuple[keras.Model, ModelCon
     record = read_json(run.model)
     fields = {name: record[name] for name in ModelConfig.model_fields if name in record}
     config = ModelConfig.model_validate({**fields, "weights": str(run.weights)})
-    return models.build_model(**config.model_dump(), seed=seed), config
+    precision = record.get("precision", {}).get("prediction", "float32")
+    return models.build_model(**config.model_dump(), seed=seed, precision=precision), config
 
 
 def write_predictions(
-    model: keras.Model, run: RunDir, examples: Examples, *, image_size: int, reporter: Reporter
+    run: RunDir, examples: Examples, logits: Logits, *, reporter: Reporter
 ) -> None:
-    """Write predictions on every split but train."""
-    call = forward(model)
+    """Write predictions on every split but train, from the ``logits`` of each."""
     splits = examples.predicted_splits()
     total = sum(len(examples.images(split).rows) for split in splits)
     manifest = examples.dataset.manifest
     with reporter.counting("predictions", total) as bar:
         for split in splits:
             images = examples.images(split)
-            logits = predict_logits(
-                call,
-                images,
-                image_size=image_size,
-                batch_size=PREDICT_BATCH,
-                advance=bar.advance,
-            )
             rows = images.rows
             path = run.predictions(split)
             path.parent.mkdir(exist_ok=True)
+            y_prob = sigmoid(logits(split, bar.advance))
             Predictions(
-                manifest.image_id[rows], manifest.group[rows], images.labels, sigmoid(logits)
+                manifest.image_id[rows], manifest.group[rows], images.labels, y_prob
             ).write_csv(path)
