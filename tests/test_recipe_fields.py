@@ -168,7 +168,9 @@ class Runs:
         config = head_config(self.dataset, **TWO_VIEWS, **cache, **changes)
         after = 2 * COUNTS["train"] + 1
         with pytest.raises(KeyboardInterrupt):
-            run_train(config, path / "run", reporter=QuickReporter(interrupt="features", after=after))
+            run_train(
+                config, path / "run", reporter=QuickReporter(interrupt="features", after=after)
+            )
         files = [path.glob(f"cache/*-train-view{view}-*.npy") for view in range(2)]
         return np.stack([np.load(file) for [file] in files])
 
