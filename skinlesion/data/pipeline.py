@@ -143,9 +143,10 @@ def view_batches(
         ranges: Of the augmentation; None: views are clean.
     """
     side = images.pixels.image_size
-    uniform = uniforms(len(images.pixels), seed=seed, epoch=view)
 
     def read() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        # Made here, not outside: TensorFlow keeps this function, and all it refers to, for good.
+        uniform = uniforms(len(images.pixels), seed=seed, epoch=view)
         for first in range(0, len(images.rows), batch_size):
             batch = images.rows[first : first + batch_size]
             yield images.pixels.read(batch), uniform[batch]

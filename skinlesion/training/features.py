@@ -22,7 +22,7 @@ from skinlesion.data.sampling import Images
 from skinlesion.errors import DataError
 from skinlesion.folders import atomic_path
 from skinlesion.progress import Reporter
-from skinlesion.training.predict import forward
+from skinlesion.training.predict import fixed_forward
 
 # Part of every key: count it up when features change for a reason that is not in the key.
 VERSION = 1
@@ -136,7 +136,7 @@ class FeatureCache:
 
     def _compute(self, view: View, path: Path, advance: Callable[[int], None]) -> None:
         extractor = self.extractor(view.precision)
-        call = forward(extractor)
+        call = fixed_forward(extractor)
         batches = view_batches(
             view.images,
             image_size=self.config.image_size,

@@ -8,6 +8,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+# Not in TensorFlow's public names, but in its documentation of frozen graphs.
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
 from skinlesion.data.pipeline import Images, view_batches
 
 FEATURE_ROWS = 4096
@@ -25,6 +28,20 @@ def forward(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
     @tf.function(input_signature=[signature], jit_compile=False)
     def call(inputs: tf.Tensor) -> tf.Tensor:
         return model(inputs, training=False)
+
+    return call
+
+
+def fixed_forward(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
+    """As ``forward``, with the weights as they are now built in as constants.
+
+    TensorFlow then folds batch normalisation into convolutions, which saves a quarter of a
+    network's time on a CPU; the result differs by rounding.
+    """
+    frozen = convert_variables_to_constants_v2(forward(model).get_concrete_function())
+
+    def call(inputs: tf.Tensor) -> tf.Tensor:
+        return frozen(inputs)[0]
 
     return call
 
