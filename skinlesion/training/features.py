@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -126,8 +127,7 @@ class FeatureCache:
         """The shared folder, or the run's if nothing can be written there."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with atomic_path(self.folder / ".probe") as probe:
-                probe.touch()
+            tempfile.TemporaryFile(dir=self.folder).close()
         except OSError:
             self.own.mkdir(parents=True, exist_ok=True)
             return self.own

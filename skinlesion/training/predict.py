@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -38,7 +39,8 @@ def fixed_forward(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
     TensorFlow then folds batch normalisation into convolutions, which saves a quarter of a
     network's time on a CPU; the result differs by rounding.
     """
-    frozen = convert_variables_to_constants_v2(forward(model).get_concrete_function())
+    traced: Any = forward(model)
+    frozen = convert_variables_to_constants_v2(traced.get_concrete_function())
 
     def call(inputs: tf.Tensor) -> tf.Tensor:
         return frozen(inputs)[0]
