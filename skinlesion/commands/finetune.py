@@ -63,9 +63,10 @@ def run(
         made.update_record(
             backbone=parent.record()["backbone"], seed=config.seed, parent=str(parent.path)
         )
-        runtime.prepare(seed=_known(config.seed))
+        runtime.prepare(
+            seed=_known(config.seed), threads=config.threads, deterministic=config.deterministic
+        )
         from skinlesion.training.session import load_run_model, train_model
-        from skinlesion.training.unfreezing import make_stages
 
         made.update_record(devices=runtime.devices())
         model, model_config = load_run_model(parent, seed=_known(config.seed))
@@ -76,12 +77,7 @@ def run(
             config=model_config,
             recipe=config,
             trainable=config.trainable,
-            stages=make_stages(
-                model,
-                config.trainable,
-                config.unfreeze,
-                freeze_batch_norm=config.freeze_batch_norm,
-            ),
+            freeze_batch_norm=config.freeze_batch_norm,
             seed=_known(config.seed),
             reporter=reporter,
         )

@@ -149,7 +149,7 @@ def _columns(
     """Pictures and labels of the examples ``chosen``: the originals, then each view."""
     from skinlesion.data.augment import Ranges
     from skinlesion.data.pipeline import view_batches
-    from skinlesion.training.session import image_batches
+    from skinlesion.training.tasks import image_batches
 
     some = Images(images.pixels, images.rows[chosen], images.labels[chosen])
     ranges, size = Ranges(**given.recipe.augment.model_dump()), given.image_size

@@ -77,7 +77,14 @@ from skinlesion.config.optimizers import (
 from skinlesion.config.preprocess import Cleaning, Fit, PreprocessConfig
 from skinlesion.config.sampling import Balanced, Sampling, Shuffle
 from skinlesion.config.section import Fraction, Positive, Probability, Section
-from skinlesion.config.training import FinetuneConfig, Monitor, Recipe, Target, TrainConfig
+from skinlesion.config.training import (
+    FinetuneConfig,
+    Monitor,
+    Precision,
+    Recipe,
+    Target,
+    TrainConfig,
+)
 
 __all__ = [
     "DIAGNOSIS_1",
@@ -124,6 +131,7 @@ __all__ = [
     "NetBenefitThreshold",
     "Optimizer",
     "Positive",
+    "Precision",
     "PreprocessConfig",
     "Probability",
     "RankMean",

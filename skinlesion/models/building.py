@@ -22,6 +22,14 @@ POOLINGS = {
 }
 
 
+# How Keras calls each precision: weights stay float32, layers compute in the other.
+POLICIES = {
+    "float32": "float32",
+    "bfloat16": "mixed_bfloat16",
+    "float16": "mixed_float16",
+}
+
+
 def build_model(
     backbone: str,
     *,
@@ -32,6 +40,7 @@ def build_model(
     batch_norm: bool = False,
     stochastic_depth: float | None = None,
     seed: int = 0,
+    precision: str = "float32",
 ) -> keras.Model:
     """RGB pixels, shape (n, s, s, 3), float32 in [0, 255], to one logit, shape (n, 1), float32.
 
@@ -49,6 +58,7 @@ def build_model(
         stochastic_depth: For efficientnets only: rate in [0, 1) at which training skips the last
             residual block, earlier ones less in proportion, Huang et al. 2016; None: the family's.
         seed: Of the initial weights and of dropout; no global generator is changed.
+        precision: One of ``POLICIES``: what the backbone computes in; weights are float32 in each.
 
     Raises:
         ConfigError: If an argument does not suit the backbone.
@@ -57,7 +67,7 @@ def build_model(
     """
     row = _checked_row(backbone, image_size, weights, pooling, batch_norm)
     options = {"batch_norm": True} if batch_norm else _stochastic_depth(backbone, stochastic_depth)
-    with _seeded(seed):
+    with _seeded(seed), _policy(precision):
         network = _network(row, image_size, weights, options)
         image = keras.Input((image_size, image_size, 3), name="image")
         x = image
@@ -70,7 +80,7 @@ def build_model(
         x = pool(name="pooling", dtype="float32")(x)
         x = keras.layers.Dropout(dropout, seed=seed, name="dropout", dtype="float32")(x)
         x = keras.layers.Dense(1, name="logit", dtype="float32")(x)
-    model = keras.Model(image, x, name=backbone)
+        model = keras.Model(image, x, name=backbone)
     if weights not in ("none", "imagenet"):
         load_weights_file(model, Path(weights))
     return model
@@ -136,6 +146,17 @@ def _network(
     if weights == "imagenet" and row.imagenet is not None:
         return row.imagenet.pretrained(network, image_size)
     return network(image_size)
+
+
+@contextlib.contextmanager
+def _policy(precision: str) -> Iterator[None]:
+    """Give new layers the policy of ``precision``; Keras's global policy is put back."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(POLICIES[precision])
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from skinlesion.metrics.scores import SCORES
 from skinlesion.progress import Counter, Reporter
 from skinlesion.training.averaging import Average, make_average
 from skinlesion.training.checkpoint import Checkpoints, History
+from skinlesion.training.devices import shared_batches
 from skinlesion.training.optimizers import make_optimizer
 from skinlesion.training.predict import sigmoid
 from skinlesion.training.unfreezing import Stage, one_stage, stage_of
@@ -82,7 +83,7 @@ def fit(
                 _carry_over(before, model.optimizer)
             stop = min(stage.stop, recipe.epochs)
             model.fit(
-                batches.epochs(len(history), stop),
+                shared_batches(batches.epochs(len(history), stop), model.distribute_strategy),
                 initial_epoch=len(history),
                 epochs=stop,
                 steps_per_epoch=batches.order.steps,
@@ -143,15 +144,17 @@ def _open(
     """Set the flags of ``stage`` and compile ``model`` with an optimiser of what is trained."""
     stage.open()
     decay = recipe.optimizer.layer_decay
-    optimizer = make_optimizer(
-        recipe.optimizer,
-        recipe.schedule,
-        steps=steps,
-        epochs=recipe.epochs,
-        multiplier=(lambda one: decay ** depths.get(one.path, 0)) if decay < 1 else None,
-    )
-    model.compile(optimizer=optimizer, loss=loss, jit_compile=False)
-    optimizer.build(model.trainable_variables)
+    with model.distribute_strategy.scope():
+        optimizer = make_optimizer(
+            recipe.optimizer,
+            recipe.schedule,
+            steps=steps,
+            epochs=recipe.epochs,
+            multiplier=(lambda one: decay ** depths.get(one.path, 0)) if decay < 1 else None,
+        )
+        # Keras wraps the optimizer of a float16 model into one that scales the loss.
+        model.compile(optimizer=optimizer, loss=loss, jit_compile=False)
+        model.optimizer.build(model.trainable_variables)
 
 
 def _carry_over(old: keras.optimizers.Optimizer, new: keras.optimizers.Optimizer) -> None:
