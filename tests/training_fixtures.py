@@ -13,6 +13,7 @@ import numpy as np
 from skinlesion.commands import finetune, train
 from skinlesion.config import FinetuneConfig, PreprocessConfig, TrainConfig, validate
 from skinlesion.data.store import write_dataset
+from skinlesion.models import building
 from skinlesion.models.backbones import BACKBONES, Backbone
 from skinlesion.progress import Counter, Reporter
 from skinlesion.tables import Manifest
@@ -143,6 +144,7 @@ def use_tiny_backbone(monkeypatch, **options):
         citation="none",
         stochastic_depth=0.0,
     )
+    monkeypatch.setattr(building, "pretrained", FixedWeights.pretrained)
     monkeypatch.setitem(BACKBONES, BACKBONE, row)
     wide = dataclasses.replace(row, network=functools.partial(tiny_network, width=2, **options))
     monkeypatch.setitem(BACKBONES, WIDE_BACKBONE, wide)

@@ -14,7 +14,7 @@ import keras
 from skinlesion.errors import ConfigError
 from skinlesion.models.backbones import BACKBONES, Backbone
 from skinlesion.models.scaling import SCALINGS
-from skinlesion.models.weights import load_weights_file
+from skinlesion.models.weights import load_weights_file, pretrained
 
 POOLINGS = {
     "avg": keras.layers.GlobalAveragePooling2D,
@@ -101,6 +101,12 @@ def head(model: keras.Model) -> keras.Model:
     return keras.Model(features, model.get_layer("logit")(dropped), name="head")
 
 
+def save_weights(model: keras.Model, path: Path) -> None:
+    """Write the weights alone to ``path``, which ends in ``.weights.h5``."""
+    # A compiled model would add its optimiser, twice the size of the weights.
+    keras.Model(model.inputs, model.outputs).save_weights(path)
+
+
 def count_parameters(model: keras.Model, *, trainable_only: bool = False) -> int:
     """Number of values in all weights, or in those that training changes."""
     weights = model.trainable_weights if trainable_only else model.weights
@@ -144,7 +150,7 @@ def _network(
 ) -> keras.Model:
     network = functools.partial(row.network, **options)
     if weights == "imagenet" and row.imagenet is not None:
-        return row.imagenet.pretrained(network, image_size)
+        return pretrained(row.imagenet, network, image_size)
     return network(image_size)
 
 

@@ -158,8 +158,7 @@ def write_model(model: keras.Model, run: RunDir, *, config: ModelConfig, dataset
 def write_weights(model: keras.Model, run: RunDir) -> None:
     """Write the weights alone."""
     with atomic_path(run.weights) as temporary:
-        # A compiled model would add its optimiser, twice the size of the weights.
-        keras.Model(model.inputs, model.outputs).save_weights(temporary)
+        models.save_weights(model, temporary)
 
 
 def inherit_weights(weights: str, run: RunDir, examples: Examples) -> None:
