@@ -33,6 +33,7 @@ COMMANDS = (
     "ensemble",
     "evaluate",
     "demo",
+    "doctor",
     "config",
 )
 ESCAPE = "\x1b"

@@ -134,7 +134,7 @@ def test_what_has_no_weights_is_refused(backbone):
 
 
 def test_the_inventory_has_a_row_for_each_backbone(home):
-    rows = {row["backbone"]: row for row in weights.inventory()}
+    rows = {row["backbone"]: row for row in weights.list_()}
 
     assert set(rows) == set(SOURCES)
     assert rows["efficientnet_lite0"]["state"] == "present"

@@ -23,7 +23,7 @@ def weights_list(as_json: AsJson = False) -> None:
 
     from skinlesion.commands import weights as module
 
-    rows = module.inventory()
+    rows = module.list_()
     if as_json:
         print(json.dumps(rows, indent=2))
         return

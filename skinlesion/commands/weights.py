@@ -9,27 +9,15 @@ from typing import Any
 
 from skinlesion.errors import ConfigError, DataError, IntegrityError, MissingExtraError
 from skinlesion.folders import atomic_path
-from skinlesion.pretrained import SOURCES, KerasFile, Weights
+from skinlesion.pretrained import SOURCES, KerasFile, Weights, inventory
 from skinlesion.progress import Reporter
 
 MAX_SHOWN = 10
 
 
-def inventory() -> list[dict[str, Any]]:
+def list_() -> list[dict[str, Any]]:
     """One row a backbone: what its weights are, where they lie, and their state."""
-    return [_row(backbone, source) for backbone, source in SOURCES.items()]
-
-
-def _row(backbone: str, source: Weights | None) -> dict[str, Any]:
-    if source is None:
-        return {"backbone": backbone, "state": "none", "weights": "no ImageNet weights"}
-    path, state = source.path, source.state()
-    size = path.stat().st_size if path is not None and path.is_file() else None
-    row: dict[str, Any] = {"backbone": backbone, "state": state, "weights": source.name}
-    row |= {"path": path and str(path), "bytes": size}
-    if isinstance(source, KerasFile):
-        return row | {"md5": source.md5, "from": source.url}
-    return row | {"sha256": source.sha256, "from": source.install}
+    return inventory()
 
 
 def fetch(backbones: Sequence[str], *, reporter: Reporter) -> list[str]:

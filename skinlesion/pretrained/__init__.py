@@ -10,7 +10,7 @@ import importlib.util
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from skinlesion.errors import MissingExtraError
 
@@ -151,6 +151,23 @@ SOURCES: dict[str, Weights | None] = {
         install=_LITE_EXTRA,
     ),
 }
+
+
+def inventory() -> list[dict[str, Any]]:
+    """One row a backbone: what its weights are, where they lie, and their state."""
+    return [_row(backbone, source) for backbone, source in SOURCES.items()]
+
+
+def _row(backbone: str, source: Weights | None) -> dict[str, Any]:
+    if source is None:
+        return {"backbone": backbone, "state": "none", "weights": "no ImageNet weights"}
+    path, state = source.path, source.state()
+    size = path.stat().st_size if path is not None and path.is_file() else None
+    row: dict[str, Any] = {"backbone": backbone, "state": state, "weights": source.name}
+    row |= {"path": None if path is None else str(path), "bytes": size}
+    if isinstance(source, KerasFile):
+        return row | {"md5": source.md5, "from": source.url}
+    return row | {"sha256": source.sha256, "from": source.install}
 
 
 def _digest(path: Path, algorithm: str) -> str:
