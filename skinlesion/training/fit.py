@@ -141,8 +141,29 @@ def _open(
     steps: int,
     depths: Mapping[str, int],
 ) -> None:
-    """Set the flags of ``stage`` and compile ``model`` with an optimiser of what is trained."""
     stage.open()
+    compile_model(model, loss, recipe, steps=steps, depths=depths)
+
+
+def compile_model(
+    model: keras.Model,
+    loss: keras.losses.Loss,
+    recipe: Recipe,
+    *,
+    steps: int,
+    depths: Mapping[str, int],
+    rate: keras.optimizers.schedules.LearningRateSchedule | None = None,
+) -> None:
+    """Compile ``model`` with an optimiser of the weights that are trained as its flags are now.
+
+    Args:
+        model: With one logit.
+        loss: Of (labels, logits), each (b, 1).
+        recipe: Optimiser and schedule.
+        steps: Batches an epoch.
+        depths: As in ``fit``.
+        rate: Instead of the recipe's schedule.
+    """
     decay = recipe.optimizer.layer_decay
     with model.distribute_strategy.scope():
         optimizer = make_optimizer(
@@ -152,6 +173,8 @@ def _open(
             epochs=recipe.epochs,
             multiplier=(lambda one: decay ** depths.get(one.path, 0)) if decay < 1 else None,
         )
+        if rate is not None:
+            optimizer.learning_rate = rate
         # Keras wraps the optimizer of a float16 model into one that scales the loss.
         model.compile(optimizer=optimizer, loss=loss, jit_compile=False)
         model.optimizer.build(model.trainable_variables)
