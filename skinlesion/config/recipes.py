@@ -21,5 +21,6 @@ def load_recipe(path: Path | None, overrides: Sequence[str] = ()) -> TrainConfig
     """
     keys = set(read_yaml(find_config(path))) if path else set()
     keys |= {override.partition("=")[0].strip().partition(".")[0] for override in overrides}
-    schema = TrainConfig if "model" in keys else FinetuneConfig
-    return load_config(path, schema, overrides)
+    if "model" in keys:
+        return load_config(path, TrainConfig, overrides)
+    return load_config(path, FinetuneConfig, overrides)

@@ -274,6 +274,7 @@ def _interval(estimate: tuple[float, float, float]) -> str:
 
 
 def blank_figure(width: float, height: float) -> Figure:
+    """Of so many inches."""
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
@@ -286,6 +287,7 @@ def _unit_square(axes: Axes) -> None:
 
 
 def label_axes(axes: Axes, title: str, x: str, y: str) -> None:
+    """Title and axis labels in our fonts, and a grid where there is a frame."""
     axes.set_title(title, size=TITLE_FONT, color=INK, pad=10)
     axes.set_xlabel(x, size=FONT, color=INK)
     axes.set_ylabel(y, size=FONT, color=INK)

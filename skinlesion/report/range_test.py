@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from skinlesion.report.figures import BLUE, GREY, LINES, blank_figure, label_axes, legend_below
 
-HEADROOM = 0.15  # of the height that is shown, above and below
+HEADROOM = 0.6  # of the height of the fall, above and below it
 
 
 def range_test_figure(
@@ -36,10 +36,16 @@ def range_test_figure(
     for (text, rate), colour, style in zip(marks.items(), LINES[1:], ("-", "--"), strict=False):
         axes.axvline(rate, color=colour, linestyle=style, linewidth=1.6, label=text)
     axes.set_xscale("log")
-    # What diverges would press the rest flat.
-    low, high = float(smoothed.min()), float(max(smoothed[: max(len(smoothed) // 4, 1)].max(), 0))
-    space = HEADROOM * max(high - low, 1e-3 * max(abs(high), 1e-12))
-    axes.set_ylim(low - 2 * space, high + 4 * space)
+    axes.set_ylim(*_shown(smoothed))
     label_axes(axes, title, "learning rate", "training loss")
     legend_below(axes)
     return figure
+
+
+def _shown(smoothed: np.ndarray) -> tuple[float, float]:
+    """Ends of the vertical axis: the first steps are chance, and what diverges has no end."""
+    lowest = int(smoothed.argmin())
+    before = smoothed[min(len(smoothed) // 10, lowest) : lowest + 1]
+    low, high = float(before.min()), float(before.max())
+    space = HEADROOM * (high - low) or 1.0
+    return low - space, high + space

@@ -1,7 +1,7 @@
 """The learning rate range test: short training at a rate that grows until the loss diverges.
 
-Smith, "Cyclical Learning Rates for Training Neural Networks", arXiv:1506.01186; smoothing, stop and
-suggestions as in fastai's lr_find.
+Smith, "Cyclical Learning Rates for Training Neural Networks", arXiv:1506.01186; the stop and the
+valley are those of fastai's lr_find.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from skinlesion.training.tasks import Job, Task
 
 DIVERGED = 4.0  # times the best smoothed loss
 LEFT_OUT_FIRST, LEFT_OUT_LAST = 1 / 10, 5  # of the curve, before a rate is read off: fastai's
-SHORTEST = 3  # points of a curve that says anything
+SHORTEST = 3  # points of a fall
 
 
 @dataclass(frozen=True)
@@ -150,15 +150,21 @@ def smooth(losses: np.ndarray, share: float) -> np.ndarray:
 def steepest(rates: np.ndarray, losses: np.ndarray) -> float:
     """The rate at which the loss falls fastest by the logarithm of the rate; nan if it never falls.
 
+    The slope is that of a straight line through a fifth of the points: from one step to the next
+    it is chance. What comes after the lowest loss does not count.
+
     Args:
         rates: Rising, shape (n,).
         losses: Smoothed, shape (n,).
     """
-    if len(rates) < SHORTEST:
-        return float("nan")
-    slopes = np.diff(losses) / np.diff(np.log(rates))
-    at = int(np.argmin(slopes))
-    return float(rates[at]) if slopes[at] < 0 else float("nan")
+    reach = max(len(losses) // 10, 1)
+    last = int(np.argmin(losses)) if len(losses) else 0
+    slopes = {}
+    for middle in range(reach, last - reach + 1):
+        window = slice(middle - reach, middle + reach + 1)
+        slopes[middle] = np.polyfit(np.log(rates[window]), losses[window], 1)[0]
+    at = min(slopes, key=lambda middle: slopes[middle], default=None)
+    return float(rates[at]) if at is not None and slopes[at] < 0 else float("nan")
 
 
 def valley(rates: np.ndarray, losses: np.ndarray) -> float:
