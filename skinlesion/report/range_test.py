@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from skinlesion.report.figures import BLUE, GREY, LINES, blank_figure, label_axes, legend_below
+from skinlesion.report.drawing import BLUE, GREY, LINES, blank_figure, label_axes, legend_below
 
 HEADROOM = 0.6  # of the height of the fall, above and below it
 

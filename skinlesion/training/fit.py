@@ -71,7 +71,9 @@ def fit(
     average = make_average(model, recipe)
     history = checkpoints.history()
     stage = stage_of(stages, max(len(history) - 1, 0))
-    _open(stage, model, loss, recipe, steps=batches.order.steps, depths=depths or {})
+    steps, depths = batches.order.steps, depths or {}
+    stage.open()
+    compile_model(model, loss, recipe, steps=steps, depths=depths)
     if history:
         average.restore(checkpoints.restore_last(model))
     epochs = _Epochs(batches, validate, recipe, checkpoints, reporter, on_epoch, history, average)
@@ -79,14 +81,15 @@ def fit(
         while len(history) < recipe.epochs and not _should_stop(history, recipe):
             if stage is not (stage := stage_of(stages, len(history))):
                 before = model.optimizer
-                _open(stage, model, loss, recipe, steps=batches.order.steps, depths=depths or {})
+                stage.open()
+                compile_model(model, loss, recipe, steps=steps, depths=depths)
                 _carry_over(before, model.optimizer)
             stop = min(stage.stop, recipe.epochs)
             model.fit(
                 shared_batches(batches.epochs(len(history), stop), model.distribute_strategy),
                 initial_epoch=len(history),
                 epochs=stop,
-                steps_per_epoch=batches.order.steps,
+                steps_per_epoch=steps,
                 shuffle=False,  # the batches are in their epoch's order already
                 verbose=0,
                 callbacks=[epochs],
@@ -130,19 +133,6 @@ def validation_scores(
         "val_average_precision": SCORES["average_precision"](y_true, y_prob, 0.5),
         "val_balanced_accuracy": SCORES["balanced_accuracy"](y_true, y_prob, 0.5),
     }
-
-
-def _open(
-    stage: Stage,
-    model: keras.Model,
-    loss: keras.losses.Loss,
-    recipe: Recipe,
-    *,
-    steps: int,
-    depths: Mapping[str, int],
-) -> None:
-    stage.open()
-    compile_model(model, loss, recipe, steps=steps, depths=depths)
 
 
 def compile_model(
