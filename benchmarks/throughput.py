@@ -172,27 +172,34 @@ def measure_training(
 def measure_prediction(
     backbone: str, precision: str, images: Images, given: argparse.Namespace
 ) -> Pairs:
-    """Blocks of ``predict_logits`` and of ``predict_on_batch``."""
+    """Blocks of ``predict_logits`` and of ``predict_on_batch``; the first pair is left out."""
     from skinlesion.training.predict import forward, predict_logits
 
     model, ready, pairs = network(backbone, precision, given), ready_array(given), Pairs()
-    call, count = forward(model), given.steps * given.batch_size
-    rows = np.resize(images.rows, count)
+    call, steps = forward(model), UNTIMED + given.steps
+    rows = np.resize(images.rows, steps * given.batch_size)
     shown = Images(images.pixels, rows, rows % 2)
+    ends: list[float] = []
+
+    def note(count: int) -> None:
+        ends.append(time.perf_counter())
 
     def ours() -> None:
-        predict_logits(call, shown, image_size=given.image_size, batch_size=given.batch_size)
+        predict_logits(
+            call, shown, image_size=given.image_size, batch_size=given.batch_size, advance=note
+        )
 
     def bare() -> None:
-        for _ in range(given.steps):
-            model.predict_on_batch(ready)
+        for _ in range(steps):
+            note(len(model.predict_on_batch(ready)))
 
     for number in range(given.repeats + 1):
         for run, seconds in ((ours, pairs.ours), (bare, pairs.bare)):
-            started = time.perf_counter()
+            ends.clear()
             run()
             if number:
-                seconds.append((time.perf_counter() - started) / count)
+                taken = ends[-1] - ends[UNTIMED - 1]
+                seconds.append(taken / (given.steps * given.batch_size))
     return pairs
 
 
