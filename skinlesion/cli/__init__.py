@@ -31,6 +31,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "preprocess": data.preprocess,
     "audit": data.audit,
     "preview": data.preview,
+    "find-lr": training.find_lr,
     "train": training.train,
     "finetune": training.finetune,
     "tta": derived.tta,

@@ -75,6 +75,7 @@ from skinlesion.config.optimizers import (
     Unfreeze,
 )
 from skinlesion.config.preprocess import Cleaning, Fit, PreprocessConfig
+from skinlesion.config.recipes import load_recipe
 from skinlesion.config.sampling import Balanced, Sampling, Shuffle
 from skinlesion.config.section import Fraction, Positive, Probability, Section
 from skinlesion.config.training import (
@@ -163,6 +164,7 @@ __all__ = [
     "YoudenThreshold",
     "find_config",
     "load_config",
+    "load_recipe",
     "read_yaml",
     "to_yaml",
     "validate",

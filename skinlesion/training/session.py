@@ -76,7 +76,7 @@ def train_model(
             task.trained,
             task.batches,
             lambda: (examples.images(VAL).labels, task.logits(VAL, None)),
-            loss=_loss(recipe, task.batches.order.shown_labels),
+            loss=loss_of(recipe, task.batches.order.shown_labels),
             recipe=recipe,
             checkpoints=Checkpoints(run.state),
             reporter=reporter,
@@ -132,7 +132,8 @@ def write_history(run: RunDir, history: History) -> None:
     write_rows(run.history, list(history[0]), [list(row.values()) for row in history])
 
 
-def _loss(recipe: Recipe, labels: np.ndarray) -> keras.losses.Loss:
+def loss_of(recipe: Recipe, labels: np.ndarray) -> keras.losses.Loss:
+    """The loss of ``recipe``, fitted to training labels, shape (k,)."""
     return fitted_loss(labels, **recipe.loss.model_dump())
 
 

@@ -88,8 +88,13 @@ class Job:
         )
         return Task(trained, batches, logits)
 
-    def head(self, views: int) -> Task:
-        """The head on features: one pass over the pixels for each new view, then none."""
+    def head(self, views: int, judged_splits: Sequence[str] | None = None) -> Task:
+        """The head on features: one pass over the pixels for each new view, then none.
+
+        Args:
+            views: Of each training image.
+            judged_splits: Whose logits can be asked for; None: every split but train.
+        """
 
         def extractor(precision: Precision) -> keras.Model:
             return models.feature_extractor(self._twin(precision))
@@ -109,7 +114,9 @@ class Job:
             extractor=extractor,
             batch_size=PREDICT_BATCH,
         )
-        train, others = self.examples.images(TRAIN), self.examples.predicted_splits()
+        train, others = self.examples.images(TRAIN), judged_splits
+        if others is None:
+            others = self.examples.predicted_splits()
         wanted = [View(TRAIN, train, number, precision) for number in range(views)]
         wanted += [
             View(split, self.examples.images(split), 0, self.recipe.prediction_precision)
