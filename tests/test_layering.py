@@ -17,6 +17,7 @@ LEVELS = {
     "folders": 0.5,
     "config": 1,
     "progress": 1,
+    "processes": 1,
     "provenance": 1,
     "runs": 1,
     "runtime": 1,

@@ -49,6 +49,7 @@ RARE = {"target": "melanoma"}
 EFFECTIVE = {"loss.class_weight": "effective_number", **RARE}
 ADJUSTED = {"loss.name": "logit_adjusted"}
 BALANCED = {"sampling.name": "balanced"}
+FOLD = {"fold.count": 3, "fold.index": 0, "fold.seed": 0}
 TWO_VIEWS, LONG = {"feature_views": 2}, {"epochs": 6, "optimizer.learning_rate": 0.05}
 CUTOUT = {"augment.cutout": 0.5}
 OTHER_DATASET, OTHER_WEIGHTS = "<another data set>", "<weights of another run>"
@@ -121,6 +122,10 @@ HEAD_CASES = {
     "early_stop_epochs": (LONG, {"early_stop_epochs": 1}),
     "monitor": (LONG, {"monitor": "val_loss"}),
     "feature_views": ({}, TWO_VIEWS),
+    "fold.count": (FOLD, {"fold.count": 4}),
+    "fold.index": (FOLD, {"fold.index": 1}),
+    "fold.seed": (FOLD, {"fold.seed": 1}),
+    "predict": ({}, {"predict": "val"}),
 }
 WHOLE_CASES = {
     "trainable": ({}, {"trainable": 2}),

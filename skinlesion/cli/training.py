@@ -21,19 +21,30 @@ def train(
     run: Annotated[
         Path | None, typer.Option("--run", help="Run folder to make; default runs/CONFIG.")
     ] = None,
+    folds: Annotated[
+        int | None, typer.Option("--folds", help="Cross-validate: a run for each of so many folds.")
+    ] = None,
     overrides: Overrides = None,
     resume: Resume = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Train a classifier, from pretrained weights or from scratch."""
+    from skinlesion.commands import folds as for_each_fold
     from skinlesion.commands import train as command
     from skinlesion.config import TrainConfig, load_config
 
     given = [f"dataset={json.dumps(str(dataset))}"] if dataset else []
+    given += [f"fold.count={folds}", "fold.index=null"] if folds is not None else []
     settings = load_config(config, TrainConfig, [*(overrides or []), *given])
     name = config.stem if config else settings.model.backbone
     path = run or default_run(name, resume=resume, overwrite=overwrite)
     with _resumable(path):
+        if settings.fold and settings.fold.index is None:
+            all_folds = for_each_fold.train(
+                settings, path, resume=resume, overwrite=overwrite, reporter=reporter()
+            )
+            print(all_folds.to_text())
+            return
         made = command.run(settings, path, resume=resume, overwrite=overwrite, reporter=reporter())
     _print_run(made.path)
 
@@ -53,8 +64,10 @@ def finetune(
 ) -> None:
     """Train a finished run further, with more of its backbone unfrozen."""
     from skinlesion.commands import finetune as command
+    from skinlesion.commands import folds as for_each_fold
     from skinlesion.config import FinetuneConfig, load_config
     from skinlesion.errors import ConfigError
+    from skinlesion.runs import RunDir
 
     given = [
         f"{name}={json.dumps(str(value))}"
@@ -71,6 +84,12 @@ def finetune(
         overwrite=overwrite,
     )
     with _resumable(path):
+        if RunDir(settings.run).is_folds():
+            all_folds = for_each_fold.finetune(
+                settings, path, resume=resume, overwrite=overwrite, reporter=reporter()
+            )
+            print(all_folds.to_text())
+            return
         made = command.run(settings, path, resume=resume, overwrite=overwrite, reporter=reporter())
     _print_run(made.path)
 

@@ -77,7 +77,7 @@ from skinlesion.config.optimizers import (
 from skinlesion.config.preprocess import Cleaning, Fit, PreprocessConfig
 from skinlesion.config.sampling import Balanced, Sampling, Shuffle
 from skinlesion.config.section import Fraction, Positive, Probability, Section
-from skinlesion.config.training import FinetuneConfig, Monitor, Recipe, Target, TrainConfig
+from skinlesion.config.training import FinetuneConfig, Fold, Monitor, Recipe, Target, TrainConfig
 
 __all__ = [
     "DIAGNOSIS_1",
@@ -106,6 +106,7 @@ __all__ = [
     "Fit",
     "FixedThreshold",
     "Focal",
+    "Fold",
     "Fraction",
     "Greedy",
     "GuaranteedThreshold",

@@ -129,7 +129,9 @@ def _apply(values: dict[str, Any], override: str) -> None:
     *parents, last = key.strip().split(".")
     section = values
     for parent in parents:
-        section = section.setdefault(parent, {})
+        if section.get(parent) is None:
+            section[parent] = {}
+        section = section[parent]
         if not isinstance(section, dict):
             raise ConfigError(f"--set {override}: {parent} is not a section")
     section[last] = _parse(text, what=f"--set {override}: the value")

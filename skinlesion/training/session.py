@@ -87,7 +87,14 @@ def train_model(
         )
     write_history(run, history)  # a run killed after its last epoch may not have come to it
     write_model(model, run, config=config, dataset=examples.dataset)
-    write_predictions(model, run, examples, image_size=config.image_size, reporter=reporter)
+    write_predictions(
+        model,
+        run,
+        examples,
+        splits=[VAL] if recipe.predict == VAL else None,
+        image_size=config.image_size,
+        reporter=reporter,
+    )
     best = history[chosen_epoch(history, recipe)]
     run.finish(seconds=round(time.perf_counter() - started, 1), epochs=len(history), best=best)
     return history
@@ -243,7 +250,7 @@ def inherit_weights(weights: str, run: RunDir, examples: Examples) -> None:
     if weights in ("imagenet", "none") or not source.is_run():
         return
     for split in examples.predicted_splits():
-        provenance.refuse_leak(source, examples.ids(split), split=split)
+        provenance.refuse_leak(source, examples.ids(split), split=split, parent=True)
     provenance.inherit(run, [source])
     run.update_record(parent=str(source.path))
 
@@ -270,11 +277,17 @@ def load_run_model(run: RunDir, *, seed: int = 0) -> tuple[keras.Model, ModelCon
 
 
 def write_predictions(
-    model: keras.Model, run: RunDir, examples: Examples, *, image_size: int, reporter: Reporter
+    model: keras.Model,
+    run: RunDir,
+    examples: Examples,
+    *,
+    splits: Sequence[str] | None = None,
+    image_size: int,
+    reporter: Reporter,
 ) -> None:
-    """Write predictions on every split but train."""
+    """Write predictions on ``splits``; None: on every split but train."""
     call = forward(model)
-    splits = examples.predicted_splits()
+    splits = examples.predicted_splits() if splits is None else splits
     total = sum(len(examples.images(split).rows) for split in splits)
     with reporter.counting("predictions", total) as bar:
         for split in splits:
