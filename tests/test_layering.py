@@ -28,6 +28,7 @@ LEVELS = {
     "metrics": 2,
     "models": 2,
     "report": 3,
+    "search": 3,
     "training": 3,
     "commands": 4,
     "cli": 5,

@@ -33,6 +33,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "preview": data.preview,
     "train": training.train,
     "finetune": training.finetune,
+    "search": training.search,
     "tta": derived.tta,
     "soup": derived.soup,
     "ensemble": evidence.ensemble,

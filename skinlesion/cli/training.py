@@ -94,6 +94,52 @@ def finetune(
     _print_run(made.path)
 
 
+def search(
+    config: ConfigFile = None,
+    space: Annotated[
+        Path | None, typer.Option("--space", help="YAML file of what varies, or a preset.")
+    ] = None,
+    dataset: Annotated[
+        Path | None, typer.Option("--dataset", help="What preprocess wrote.")
+    ] = None,
+    study: Annotated[
+        Path | None, typer.Option("--study", help="Folder to make; default runs/search-CONFIG.")
+    ] = None,
+    trials: Annotated[int, typer.Option("--trials", min=1, help="Configs to try in all.")] = 20,
+    timeout: Annotated[
+        float | None, typer.Option("--timeout", help="Begin no trial after so many seconds.")
+    ] = None,
+    overrides: Overrides = None,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Try configs drawn from a space, judged on val, and write the best one."""
+    from rich.console import Console
+
+    from skinlesion.commands import search as command
+    from skinlesion.config import Space, TrainConfig, load_config
+    from skinlesion.errors import ConfigError
+
+    if space is None:
+        raise ConfigError("search needs a space", fix="pass --space space.yaml")
+    given = [f"dataset={json.dumps(str(dataset))}"] if dataset else []
+    settings = load_config(config, TrainConfig, [*(overrides or []), *given])
+    name = f"search-{config.stem if config else settings.model.backbone}"
+    path = study or default_run(name, resume=resume, overwrite=overwrite)
+    with _resumable(path):
+        outcome = command.run(
+            settings,
+            load_config(space, Space),
+            path,
+            trials=trials,
+            timeout=timeout,
+            resume=resume,
+            overwrite=overwrite,
+            reporter=reporter(),
+        )
+    outcome.print(Console())
+
+
 @contextlib.contextmanager
 def _resumable(path: Path) -> Iterator[None]:
     """Say after Ctrl-C how to go on."""

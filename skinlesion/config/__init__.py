@@ -51,6 +51,7 @@ from skinlesion.config.loading import (
     MAX_YAML_BYTES,
     PRESETS,
     find_config,
+    keys_of,
     load_config,
     read_yaml,
     to_yaml,
@@ -76,6 +77,7 @@ from skinlesion.config.optimizers import (
 )
 from skinlesion.config.preprocess import Cleaning, Fit, PreprocessConfig
 from skinlesion.config.sampling import Balanced, Sampling, Shuffle
+from skinlesion.config.search import Choices, FloatRange, IntRange, Parameter, Space
 from skinlesion.config.section import Fraction, Positive, Probability, Section
 from skinlesion.config.training import FinetuneConfig, Fold, Monitor, Recipe, Target, TrainConfig
 
@@ -93,6 +95,7 @@ __all__ = [
     "BestSubset",
     "BinaryCrossentropy",
     "ChallengeFiles",
+    "Choices",
     "Cleaning",
     "CompareConfig",
     "CostThreshold",
@@ -105,11 +108,13 @@ __all__ = [
     "FinetuneConfig",
     "Fit",
     "FixedThreshold",
+    "FloatRange",
     "Focal",
     "Fold",
     "Fraction",
     "Greedy",
     "GuaranteedThreshold",
+    "IntRange",
     "Judging",
     "LastEpochs",
     "Licence",
@@ -124,6 +129,7 @@ __all__ = [
     "Monitor",
     "NetBenefitThreshold",
     "Optimizer",
+    "Parameter",
     "Positive",
     "PreprocessConfig",
     "Probability",
@@ -139,6 +145,7 @@ __all__ = [
     "SoupConfig",
     "SoupCriterion",
     "SoupMethod",
+    "Space",
     "SpecificityThreshold",
     "Stacking",
     "Subgroups",
@@ -155,6 +162,7 @@ __all__ = [
     "Year",
     "YoudenThreshold",
     "find_config",
+    "keys_of",
     "load_config",
     "read_yaml",
     "to_yaml",
@@ -167,6 +175,7 @@ SCHEMAS: dict[str, type[Section]] = {
     "train": TrainConfig,
     "finetune": FinetuneConfig,
     "ensemble": EnsembleConfig,
+    "search": Space,
     "tta": TtaConfig,
     "soup": SoupConfig,
     "evaluate": EvaluateConfig,

@@ -154,7 +154,7 @@ def _problems(error: ValidationError, schema: type[Section]) -> list[str]:
 
 def _similar_key(location: Sequence[str], schema: type[Section]) -> str:
     """The key that was meant: first one of the same section, then of any."""
-    keys = sorted(set(_keys(schema)))
+    keys = sorted(set(keys_of(schema)))
     beside = [key for key in keys if key.split(".")[:-1] == list(location[: len(location) > 1])]
     for candidates in (beside, keys):
         by_name = {key.rpartition(".")[2]: key for key in candidates}
@@ -166,13 +166,13 @@ def _similar_key(location: Sequence[str], schema: type[Section]) -> str:
     return ""
 
 
-def _keys(schema: type[Section], prefix: str = "") -> Iterator[str]:
+def keys_of(schema: type[Section], prefix: str = "") -> Iterator[str]:
     """Every key of ``schema`` and of the sections below it, dotted."""
     for name, field in schema.model_fields.items():
         yield prefix + name
         for part in (field.annotation, *get_args(field.annotation)):
             if isinstance(part, type) and issubclass(part, Section):
-                yield from _keys(part, f"{prefix}{name}.")
+                yield from keys_of(part, f"{prefix}{name}.")
 
 
 def _did_you_mean(word: str, known: Sequence[str]) -> str:
