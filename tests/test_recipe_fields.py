@@ -139,7 +139,11 @@ WHOLE_CASES = {
     "augment.mixup": ({}, {"augment.mixup": 1.0}),
     "augment.cutmix": ({}, {"augment.cutmix": 1.0}),
 }
-OTHER_TESTS = {"model.batch_norm": "test_batch_norm_of_alexnet"}
+OTHER_TESTS = {
+    "model.batch_norm": "test_batch_norm_of_alexnet",
+    "tracking.uri": "test_tracking.test_a_run_is_followed",
+    "tracking.experiment": "test_tracking.test_a_run_is_followed",
+}
 
 # FinetuneConfig's own fields, and those of its recipe that finetune itself looks at; that it hands
 # on the rest is test_training.test_finetune_passes_its_recipe_and_seeds_dropout.

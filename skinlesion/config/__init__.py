@@ -79,6 +79,7 @@ from skinlesion.config.preprocess import Cleaning, Fit, PreprocessConfig
 from skinlesion.config.sampling import Balanced, Sampling, Shuffle
 from skinlesion.config.search import Choices, FloatRange, IntRange, Parameter, Space
 from skinlesion.config.section import Fraction, Positive, Probability, Section
+from skinlesion.config.tracking import Mlflow
 from skinlesion.config.training import FinetuneConfig, Fold, Monitor, Recipe, Target, TrainConfig
 
 __all__ = [
@@ -125,6 +126,7 @@ __all__ = [
     "MajorityVote",
     "Mean",
     "Method",
+    "Mlflow",
     "ModelConfig",
     "Monitor",
     "NetBenefitThreshold",

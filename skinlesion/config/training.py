@@ -13,6 +13,7 @@ from skinlesion.config.model import ModelConfig, Trainable
 from skinlesion.config.optimizers import AdamW, Ema, LastEpochs, Optimizer, Schedule, Unfreeze
 from skinlesion.config.sampling import Sampling, Shuffle
 from skinlesion.config.section import Section
+from skinlesion.config.tracking import Mlflow
 
 Target = Literal["malignant", "melanoma"]
 Predicted = Literal["all", "val"]
@@ -60,6 +61,7 @@ class Recipe(Section):
     unfreeze: Unfreeze | None = Field(
         None, description="open the blocks one after the other; null: all from the start"
     )
+    tracking: Mlflow | None = Field(None, description="mlflow; null: the run's own folder only")
     predict: Predicted = Field("all", description="at the end: val and the test splits | val")
 
     @model_validator(mode="after")

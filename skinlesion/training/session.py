@@ -29,6 +29,7 @@ from skinlesion.training.checkpoint import Checkpoints, History
 from skinlesion.training.examples import Examples
 from skinlesion.training.fit import Batches, chosen_epoch, fit
 from skinlesion.training.predict import cache_features, forward, predict_logits, sigmoid
+from skinlesion.training.tracking import Follow, followed
 from skinlesion.training.unfreezing import Stage
 
 MODEL_SCHEMA = 1
@@ -72,7 +73,7 @@ def train_model(
     job = _Job(model, run, examples, config.image_size, recipe, seed, reporter)
     is_head = trainable == "head"
     trained, batches, validate = job.head(feature_views) if is_head else job.whole()
-    with contextlib.closing(_Log(run)) as log:
+    with followed(recipe, run, reporter) as follow, contextlib.closing(_Log(run, follow)) as log:
         history = fit(
             trained,
             batches,
@@ -188,10 +189,10 @@ def _balance(recipe: Recipe) -> Balance | None:
 
 
 class _Log:
-    """Writes the history after every epoch: the whole CSV, and the new row for TensorBoard."""
+    """Writes the history after every epoch: the whole CSV, the new row for those who follow."""
 
-    def __init__(self, run: RunDir) -> None:
-        self.run = run
+    def __init__(self, run: RunDir, follow: Follow) -> None:
+        self.run, self.follow = run, follow
         self._writer = tf.summary.create_file_writer(str(run.tensorboard))
 
     def write(self, history: History) -> None:
@@ -201,6 +202,7 @@ class _Log:
                 if name != "epoch":
                     tf.summary.scalar(name, value, step=history[-1]["epoch"])
         self._writer.flush()
+        self.follow(history)
 
     def close(self) -> None:
         self._writer.close()
