@@ -66,3 +66,9 @@ class QualityGateError(SkinlesionError):
     """A score is below what ``--fail-under`` or a soup's best member asks for."""
 
     exit_code = 6
+
+
+def error_of(exit_code: int) -> type[SkinlesionError] | None:
+    """The error that ends a command with ``exit_code``; None: that is a bug's, or a signal's."""
+    kinds = (ConfigError, DataError, IntegrityError, MissingExtraError, QualityGateError)
+    return next((kind for kind in kinds if kind.exit_code == exit_code), None)

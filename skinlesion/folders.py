@@ -104,6 +104,21 @@ def _locked(folder: Path, *, wait: bool = True) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Raise DataError if another process is in such a block with ``folder``; see ``_locked``."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(_locked(folder, wait=False))
+        except BlockingIOError:
+            raise DataError(
+                f"another process is at work in {folder} at this moment",
+                expected="one at a time",
+                fix="wait until it is done, or choose another name",
+            ) from None
+        yield
+
+
+@contextlib.contextmanager
 def _unless_unsupported() -> Iterator[None]:
     try:
         yield

@@ -19,6 +19,7 @@ from skinlesion.errors import ConfigError, DataError
 from skinlesion.folders import refuse_existing, write_text
 
 RUNNING, FINISHED = "running", "finished"
+FOLDS = "folds"
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,10 @@ class RunDir:
         """How an ensemble's members differ on val."""
         return self.path / "diversity.json"
 
+    def fold(self, number: int) -> RunDir:
+        """The run of one fold of a cross-validation."""
+        return RunDir(self.path / f"fold{number}")
+
     def predictions(self, split: str) -> Path:
         """Predictions on ``split``."""
         return self.path / "predictions" / f"{split}.csv"
@@ -125,9 +130,13 @@ class RunDir:
         record = self.record() if self.record_file.exists() else {}
         write_json(self.record_file, {**record, **changes})
 
+    def is_folds(self) -> bool:
+        """Whether this is a cross-validation, whose folds are run folders inside it."""
+        return self.is_run() and self.record().get("kind") == FOLDS
+
     def has_checkpoint(self) -> bool:
-        """Whether at least one epoch is done."""
-        return any(self.state.glob("[!.]*.npz"))
+        """Whether at least one epoch is done, here or in a fold."""
+        return any(self.state.glob("[!.]*.npz")) or self.fold(0).is_run()
 
     def finish(self, **results: Any) -> None:
         """Record ``results``, mark the run finished and drop its checkpoints."""

@@ -15,6 +15,8 @@ from skinlesion.errors import DataError
 from skinlesion.folders import atomic_path
 
 TRAIN, VAL, TEST = "train", "val", "test"
+# In split.csv of a cross-validation: trained on by all folds but the one that predicts it.
+OUT_OF_FOLD = "out_of_fold"
 TARGETS = ("malignant", "melanoma")
 UNKNOWN = -1
 

@@ -20,6 +20,7 @@ from skinlesion.config import (
     PreprocessConfig,
     SensitivityThreshold,
     SoupConfig,
+    Space,
     TrainConfig,
     TtaConfig,
     WeightedCrossentropy,
@@ -390,6 +391,10 @@ RESOLVED = [
     FinetuneConfig(run="runs/a", seed=3),
     FinetuneConfig(),
     EnsembleConfig(members=("runs/a", "runs/~b"), method="rank_mean"),
+    TrainConfig(model={"backbone": "resnet50"}, fold={"count": 3, "index": None, "seed": 2}),
+    Space(parameters={"model.dropout": {"type": "float", "low": 0, "high": 0.1 + 0.2}}),
+    Space(parameters={"batch_size": {"type": "int", "low": 8, "high": 32, "step": 8}}),
+    Space(parameters={"limit": {"type": "categorical", "choices": (None, True, 1, 0.5, "null")}}),
     TtaConfig(run="runs/a", scales=(1, 0.1 + 0.7), views=2),
     SoupConfig(members=("runs/a", "runs/b"), dataset="null", criterion="log_loss"),
     EvaluateConfig(split="1", threshold={"rule": "fixed", "value": 0.25}),
@@ -414,7 +419,10 @@ def test_a_resolved_config_fed_back_is_the_same(config, load):
 
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_every_field_of_the_resolved_config_is_written(name):
-    required = {"model": {"backbone": "resnet50"}} if name == "train" else {}
-    config = SCHEMAS[name].model_validate(required)
+    required = {
+        "train": {"model": {"backbone": "resnet50"}},
+        "search": {"epochs": {"type": "int", "low": 1, "high": 9}},
+    }
+    config = SCHEMAS[name].model_validate(required.get(name, {}))
 
     assert all(f"{field}:" in to_yaml(config) for field in SCHEMAS[name].model_fields)

@@ -49,6 +49,7 @@ RARE = {"target": "melanoma"}
 EFFECTIVE = {"loss.class_weight": "effective_number", **RARE}
 ADJUSTED = {"loss.name": "logit_adjusted"}
 BALANCED = {"sampling.name": "balanced"}
+FOLD = {"fold.count": 3, "fold.index": 0, "fold.seed": 0}
 TWO_VIEWS, LONG = {"feature_views": 2}, {"epochs": 6, "optimizer.learning_rate": 0.05}
 CUTOUT = {"augment.cutout": 0.5}
 OTHER_DATASET, OTHER_WEIGHTS = "<another data set>", "<weights of another run>"
@@ -123,6 +124,10 @@ HEAD_CASES = {
     "monitor": (LONG, {"monitor": "val_loss"}),
     "feature_views": ({}, TWO_VIEWS),
     "prediction_precision": ({}, {"prediction_precision": "bfloat16"}),
+    "fold.count": (FOLD, {"fold.count": 4}),
+    "fold.index": (FOLD, {"fold.index": 1}),
+    "fold.seed": (FOLD, {"fold.seed": 1}),
+    "predict": ({}, {"predict": "val"}),
 }
 WHOLE_CASES = {
     "trainable": ({}, {"trainable": 2}),
@@ -142,6 +147,8 @@ OTHER_TESTS = {
     "threads": "test_devices.test_threads_are_set_before_tensorflow_starts",
     "deterministic": "test_devices.test_determinism_can_be_left_off",
     "devices": "test_devices.test_two_devices_learn_what_one_does",
+    "tracking.uri": "test_tracking.test_a_run_is_followed",
+    "tracking.experiment": "test_tracking.test_a_run_is_followed",
 }
 
 # FinetuneConfig's own fields, and those of its recipe that finetune itself looks at; that it hands

@@ -34,6 +34,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "find-lr": training.find_lr,
     "train": training.train,
     "finetune": training.finetune,
+    "search": training.search,
     "tta": derived.tta,
     "soup": derived.soup,
     "ensemble": evidence.ensemble,

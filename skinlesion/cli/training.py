@@ -21,19 +21,30 @@ def train(
     run: Annotated[
         Path | None, typer.Option("--run", help="Run folder to make; default runs/CONFIG.")
     ] = None,
+    folds: Annotated[
+        int | None, typer.Option("--folds", help="Cross-validate: a run for each of so many folds.")
+    ] = None,
     overrides: Overrides = None,
     resume: Resume = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Train a classifier, from pretrained weights or from scratch."""
+    from skinlesion.commands import folds as for_each_fold
     from skinlesion.commands import train as command
     from skinlesion.config import TrainConfig, load_config
 
     given = [f"dataset={json.dumps(str(dataset))}"] if dataset else []
+    given += [f"fold.count={folds}", "fold.index=null"] if folds is not None else []
     settings = load_config(config, TrainConfig, [*(overrides or []), *given])
     name = config.stem if config else settings.model.backbone
     path = run or default_run(name, resume=resume, overwrite=overwrite)
     with _resumable(path):
+        if settings.fold and settings.fold.index is None:
+            all_folds = for_each_fold.train(
+                settings, path, resume=resume, overwrite=overwrite, reporter=reporter()
+            )
+            print(all_folds.to_text())
+            return
         made = command.run(settings, path, resume=resume, overwrite=overwrite, reporter=reporter())
     _print_run(made.path)
 
@@ -53,8 +64,10 @@ def finetune(
 ) -> None:
     """Train a finished run further, with more of its backbone unfrozen."""
     from skinlesion.commands import finetune as command
+    from skinlesion.commands import folds as for_each_fold
     from skinlesion.config import FinetuneConfig, load_config
     from skinlesion.errors import ConfigError
+    from skinlesion.runs import RunDir
 
     given = [
         f"{name}={json.dumps(str(value))}"
@@ -71,6 +84,12 @@ def finetune(
         overwrite=overwrite,
     )
     with _resumable(path):
+        if RunDir(settings.run).is_folds():
+            all_folds = for_each_fold.finetune(
+                settings, path, resume=resume, overwrite=overwrite, reporter=reporter()
+            )
+            print(all_folds.to_text())
+            return
         made = command.run(settings, path, resume=resume, overwrite=overwrite, reporter=reporter())
     _print_run(made.path)
 
@@ -117,6 +136,52 @@ def find_lr(
             reporter=reporter(),
         )
     )
+
+
+def search(
+    config: ConfigFile = None,
+    space: Annotated[
+        Path | None, typer.Option("--space", help="YAML file of what varies, or a preset.")
+    ] = None,
+    dataset: Annotated[
+        Path | None, typer.Option("--dataset", help="What preprocess wrote.")
+    ] = None,
+    study: Annotated[
+        Path | None, typer.Option("--study", help="Folder to make; default runs/search-CONFIG.")
+    ] = None,
+    trials: Annotated[int, typer.Option("--trials", min=1, help="Configs to try in all.")] = 20,
+    timeout: Annotated[
+        float | None, typer.Option("--timeout", help="Begin no trial after so many seconds.")
+    ] = None,
+    overrides: Overrides = None,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Try configs drawn from a space, judged on val, and write the best one."""
+    from rich.console import Console
+
+    from skinlesion.commands import search as command
+    from skinlesion.config import Space, TrainConfig, load_config
+    from skinlesion.errors import ConfigError
+
+    if space is None:
+        raise ConfigError("search needs a space", fix="pass --space space.yaml")
+    given = [f"dataset={json.dumps(str(dataset))}"] if dataset else []
+    settings = load_config(config, TrainConfig, [*(overrides or []), *given])
+    name = f"search-{config.stem if config else settings.model.backbone}"
+    path = study or default_run(name, resume=resume, overwrite=overwrite)
+    with _resumable(path):
+        outcome = command.run(
+            settings,
+            load_config(space, Space),
+            path,
+            trials=trials,
+            timeout=timeout,
+            resume=resume,
+            overwrite=overwrite,
+            reporter=reporter(),
+        )
+    outcome.print(Console())
 
 
 @contextlib.contextmanager

@@ -243,7 +243,7 @@ def _aligned(members: list[RunDir], split: str) -> list[Predictions]:
                 f"{members[0].path} and {member.path} were not predicted on the same images"
                 f" of {split}: {len(differing)} are in one only",
                 expected="the same images for all members",
-                fix="choose members trained on the same data set",
+                fix=_fix(members),
                 which=differing,
             )
         position = {image_id: row for row, image_id in enumerate(table.image_id.tolist())}
@@ -258,6 +258,15 @@ def _aligned(members: list[RunDir], split: str) -> list[Predictions]:
             Predictions(first.image_id, table.group[rows], table.y_true[rows], table.y_prob[rows])
         )
     return tables
+
+
+def _fix(members: list[RunDir]) -> str:
+    """How to get members that predict the same images."""
+    folds = {member.path.parent for member in members if RunDir(member.path.parent).is_folds()}
+    if folds:
+        paths = " ".join(sorted(path.as_posix() for path in folds))
+        return f"folds hold out different images; pass --members {paths}, which predict all of them"
+    return "choose members trained on the same data set"
 
 
 def _probabilities(tables: list[Predictions]) -> np.ndarray:

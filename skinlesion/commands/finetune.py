@@ -47,16 +47,19 @@ def run(
     if path.resolve() == parent.path.resolve():
         raise ConfigError(f"{path} cannot be its own parent", fix="pass another --out")
     config = with_parents_values(config, parent)
-    from skinlesion.training.examples import choose_examples
+    from skinlesion.training.examples import choose_examples, fold_of
 
+    dataset = open_dataset(_known(config.dataset))
+    config = config.model_copy(update={"fold": config.fold or fold_of(parent, dataset)})
     examples = choose_examples(
-        open_dataset(_known(config.dataset)),
+        dataset,
         target=parent.record()["target"],
         limit=config.limit,
         seed=_known(config.seed),
+        fold=config.fold,
     )
     for split in (VAL, *examples.predicted_splits()):
-        provenance.refuse_leak(parent, examples.ids(split), split=split)
+        provenance.refuse_leak(parent, examples.ids(split), split=split, parent=True)
     with open_run(
         path, to_yaml(config), kind="finetune", resume=resume, overwrite=overwrite
     ) as made:

@@ -100,7 +100,7 @@ def run(config: SoupConfig, path: Path, *, overwrite: bool = False, reporter: Re
     )
     for split in examples.predicted_splits():
         for member in members:
-            provenance.refuse_leak(member, examples.ids(split), split=split)
+            provenance.refuse_leak(member, examples.ids(split), split=split, parent=True)
     runtime.prepare(seed=0)
     from skinlesion.training.session import load_run_model
 

@@ -45,7 +45,11 @@ def run(
     from skinlesion.training.examples import choose_examples
 
     examples = choose_examples(
-        open_dataset(config.dataset), target=config.target, limit=config.limit, seed=config.seed
+        open_dataset(config.dataset),
+        target=config.target,
+        limit=config.limit,
+        seed=config.seed,
+        fold=config.fold,
     )
     with open_run(path, to_yaml(config), kind="train", resume=resume, overwrite=overwrite) as made:
         examples.record(made)

@@ -68,14 +68,15 @@ def run(config: TtaConfig, path: Path, *, overwrite: bool = False, reporter: Rep
     if path.resolve() == parent.path.resolve():
         raise ConfigError(f"{path} cannot be its own parent", fix="pass another --out")
     refuse_to_replace(RunDir(path), overwrite=overwrite)
-    from skinlesion.training.examples import dataset_of, held_out_examples
+    from skinlesion.training.examples import dataset_of, fold_of, held_out_examples
 
-    dataset = config.dataset or dataset_of(parent)
-    config = config.model_copy(update={"dataset": dataset})
-    record = parent.record()
-    examples = held_out_examples(open_dataset(dataset), target=record["target"], judged=False)
+    config = config.model_copy(update={"dataset": config.dataset or dataset_of(parent)})
+    dataset, record = open_dataset(config.dataset or dataset_of(parent)), parent.record()
+    examples = held_out_examples(
+        dataset, target=record["target"], judged=False, fold=fold_of(parent, dataset)
+    )
     for split in examples.predicted_splits():
-        provenance.refuse_leak(parent, examples.ids(split), split=split)
+        provenance.refuse_leak(parent, examples.ids(split), split=split, parent=True)
     runtime.prepare(seed=0)
     from skinlesion.training.views import ViewLogits
 
@@ -116,6 +117,12 @@ def _parent(config: TtaConfig) -> RunDir:
             expected="a finished run of train, finetune or soup",
             fix="run tta on each member, then skinlesion ensemble --members on the results",
             which=members,
+        )
+    if parent.is_folds():
+        raise DataError(
+            f"{config.run} is a cross-validation: it has no model of its own",
+            expected="a finished run of train, finetune or soup",
+            fix="run tta on each of its folds",
         )
     if not parent.is_finished() or not parent.model.exists():
         raise DataError(

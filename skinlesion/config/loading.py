@@ -129,7 +129,9 @@ def _apply(values: dict[str, Any], override: str) -> None:
     *parents, last = key.strip().split(".")
     section = values
     for parent in parents:
-        section = section.setdefault(parent, {})
+        if section.get(parent) is None:
+            section[parent] = {}
+        section = section[parent]
         if not isinstance(section, dict):
             raise ConfigError(f"--set {override}: {parent} is not a section")
     section[last] = _parse(text, what=f"--set {override}: the value")
@@ -152,7 +154,7 @@ def _problems(error: ValidationError, schema: type[Section]) -> list[str]:
 
 def _similar_key(location: Sequence[str], schema: type[Section]) -> str:
     """The key that was meant: first one of the same section, then of any."""
-    keys = sorted(set(_keys(schema)))
+    keys = sorted(set(keys_of(schema)))
     beside = [key for key in keys if key.split(".")[:-1] == list(location[: len(location) > 1])]
     for candidates in (beside, keys):
         by_name = {key.rpartition(".")[2]: key for key in candidates}
@@ -164,13 +166,13 @@ def _similar_key(location: Sequence[str], schema: type[Section]) -> str:
     return ""
 
 
-def _keys(schema: type[Section], prefix: str = "") -> Iterator[str]:
+def keys_of(schema: type[Section], prefix: str = "") -> Iterator[str]:
     """Every key of ``schema`` and of the sections below it, dotted."""
     for name, field in schema.model_fields.items():
         yield prefix + name
         for part in (field.annotation, *get_args(field.annotation)):
             if isinstance(part, type) and issubclass(part, Section):
-                yield from _keys(part, f"{prefix}{name}.")
+                yield from keys_of(part, f"{prefix}{name}.")
 
 
 def _did_you_mean(word: str, known: Sequence[str]) -> str:

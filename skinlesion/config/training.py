@@ -13,10 +13,28 @@ from skinlesion.config.model import ModelConfig, Trainable
 from skinlesion.config.optimizers import AdamW, Ema, LastEpochs, Optimizer, Schedule, Unfreeze
 from skinlesion.config.sampling import Sampling, Shuffle
 from skinlesion.config.section import Section
+from skinlesion.config.tracking import Mlflow
 
 Target = Literal["malignant", "melanoma"]
 Precision = Literal["float32", "bfloat16", "float16"]
+Predicted = Literal["all", "val"]
 Monitor = Literal["val_auc", "val_average_precision", "val_balanced_accuracy", "val_loss"]
+
+
+class Fold(Section):
+    """One part of the images of train and val, dealt into parts of which one is held out as val."""
+
+    count: int = Field(5, ge=2, le=100, description="parts; no group is divided")
+    index: int | None = Field(
+        0, ge=0, description="the part that is val; null: each in turn, a run for each"
+    )
+    seed: int = Field(0, ge=0, description="of the dealing, apart from the run's own")
+
+    @model_validator(mode="after")
+    def _part_exists(self) -> Self:
+        if self.index is not None and self.index >= self.count:
+            raise ValueError(f"index is from 0 to {self.count - 1}, or null")
+        return self
 
 
 class Recipe(Section):
@@ -58,6 +76,8 @@ class Recipe(Section):
     unfreeze: Unfreeze | None = Field(
         None, description="open the blocks one after the other; null: all from the start"
     )
+    tracking: Mlflow | None = Field(None, description="mlflow; null: the run's own folder only")
+    predict: Predicted = Field("all", description="at the end: val and the test splits | val")
 
     @model_validator(mode="after")
     def _average_has_an_end(self) -> Self:
@@ -82,6 +102,10 @@ class TrainConfig(Recipe):
     freeze_batch_norm: bool = Field(False, description="keep BatchNorm statistics and weights")
     feature_views: int = Field(
         1, ge=1, le=64, description="trainable: head only: views of each image; 2+ are augmented"
+    )
+    fold: Fold | None = Field(
+        None,
+        description="cross-validation, --folds N; null: train and val as the data set has them",
     )
 
     @model_validator(mode="after")
@@ -111,6 +135,7 @@ class FinetuneConfig(Recipe):
     run: Path | None = Field(None, description="the run to start from; --run sets it")
     seed: int | None = Field(None, ge=0, description="null: the parent's; a soup's is 0")
     dataset: Path | None = Field(None, description="null: the parent's")
+    fold: Fold | None = Field(None, description="null: the parent's, if its data set is")
     trainable: Trainable = "all"
     freeze_batch_norm: bool = Field(True, description="keep BatchNorm statistics and weights")
     optimizer: Optimizer = AdamW(name="adamw", learning_rate=2e-4, weight_decay=1e-2)

@@ -67,6 +67,48 @@ def strata(label: np.ndarray, diagnosis: np.ndarray, *, rare_below: int = 20) ->
     )
 
 
+def deal_folds(
+    group: np.ndarray,
+    label: np.ndarray,
+    diagnosis: np.ndarray,
+    *,
+    count: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Deal images into folds of like size and like diagnoses, never dividing a group.
+
+    Groups of one stratum (see ``strata``) go, the largest first and equal ones in random order, to
+    the fold that has fewest images of it; of several such folds, to the one with fewest images of
+    its label, then of any. The order of rows does not matter.
+
+    Args:
+        group: Shape (n,).
+        label: 0 or 1, shape (n,). A group of both is dealt as one of 1.
+        diagnosis: Shape (n,).
+        count: Number of folds, at least 2.
+        rng: Source of the random order.
+
+    Returns:
+        Number of the fold of each image, from 0, shape (n,).
+    """
+    names, row_group = np.unique(group, return_inverse=True)
+    _, row_stratum = np.unique(strata(label, diagnosis), return_inverse=True)
+    stratum, own = np.zeros((2, len(names)), dtype=np.int64)
+    np.maximum.at(stratum, row_group, row_stratum)
+    np.maximum.at(own, row_group, label)
+    size = np.bincount(row_group, minlength=len(names))
+    shuffled = rng.permutation(len(names))
+    order = shuffled[np.lexsort((-size[shuffled], -stratum[shuffled]))]
+    fold = np.zeros(len(names), dtype=np.int64)
+    of_stratum, of_label = np.zeros((stratum.max() + 1, count)), np.zeros((2, count))
+    for number in order:
+        fewest = (of_label.sum(axis=0), of_label[own[number]], of_stratum[stratum[number]])
+        chosen = fold[number] = np.lexsort(fewest)[0]
+        of_stratum[stratum[number], chosen] += size[number]
+        of_label[own[number], chosen] += size[number]
+    return fold[row_group]
+
+
 def undersample(
     label: np.ndarray,
     split: np.ndarray,

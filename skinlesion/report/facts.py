@@ -15,7 +15,7 @@ from skinlesion.data.store import Dataset, open_dataset
 from skinlesion.errors import SkinlesionError
 from skinlesion.report.subjects import Foreign, Subject, fitted_threshold
 from skinlesion.runs import RunDir, environment, read_json
-from skinlesion.tables import TRAIN, VAL, Predictions, read_columns
+from skinlesion.tables import OUT_OF_FOLD, TRAIN, VAL, Predictions, read_columns
 
 Open = Callable[[Path], Dataset]
 YOUDEN = YoudenThreshold(rule="youden")
@@ -127,7 +127,7 @@ def gather(subject: Subject, split: str, foreign: Foreign | None, open_: Open) -
     learnt = {
         image_id
         for image_id, name in zip(used["image_id"], used["split"], strict=True)
-        if name == TRAIN or (name == VAL and split != VAL)
+        if name == TRAIN or (name in (VAL, OUT_OF_FOLD) and split != VAL)
     }
     return Facts(
         record=record,

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from skinlesion.config import Target, read_yaml
+from skinlesion.config import Fold, Target, read_yaml
 from skinlesion.data.sampling import Images, limit_rows
+from skinlesion.data.splits import deal_folds
 from skinlesion.data.store import Dataset
 from skinlesion.errors import DataError, IntegrityError
 from skinlesion.runs import RunDir
-from skinlesion.tables import TRAIN, VAL, Predictions, write_rows
+from skinlesion.tables import OUT_OF_FOLD, TRAIN, VAL, Predictions, write_rows
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,9 @@ class Examples:
         )
 
 
-def choose_examples(dataset: Dataset, *, target: Target, limit: int | None, seed: int) -> Examples:
+def choose_examples(
+    dataset: Dataset, *, target: Target, limit: int | None, seed: int, fold: Fold | None = None
+) -> Examples:
     """What a run on ``dataset`` uses, checked.
 
     Args:
@@ -88,10 +91,13 @@ def choose_examples(dataset: Dataset, *, target: Target, limit: int | None, seed
         target: Name of the target.
         limit: At most so many training images; None: all.
         seed: Decides which, where there are more.
+        fold: Which of the images of train and val are val; None: as the data set has it.
 
     Raises:
-        DataError: If train or val is empty or lacks a class.
+        DataError: If train or val, or one of the folds, is empty or lacks a class.
     """
+    if fold is not None:
+        dataset = held_out(dataset, fold, target=target)
     labels = dataset.manifest.target(target)
     for split in (TRAIN, VAL):
         _refuse_missing_class(dataset, target, split)
@@ -101,17 +107,67 @@ def choose_examples(dataset: Dataset, *, target: Target, limit: int | None, seed
     return Examples(dataset, target, rows)
 
 
-def held_out_examples(dataset: Dataset, *, target: Target, judged: bool) -> Examples:
+def held_out(dataset: Dataset, fold: Fold, *, target: Target) -> Dataset:
+    """``dataset`` with the images of ``fold`` as val and those of the other folds as train.
+
+    Where ``fold`` is each in turn, all of them are ``OUT_OF_FOLD``.
+
+    Raises:
+        DataError: If a fold would lack a class.
+    """
+    manifest, labels = dataset.manifest, dataset.manifest.target(target)
+    rows = np.flatnonzero(np.isin(manifest.split, [TRAIN, VAL]))
+    if not len(rows):
+        raise DataError(f"{dataset.path} holds no image in train or val: there is nothing to fold")
+    folds = deal_folds(
+        manifest.group[rows],
+        labels[rows],
+        manifest.diagnosis[rows],
+        count=fold.count,
+        rng=np.random.default_rng(fold.seed),
+    )
+    for label, name in ((0, f"not {target}"), (1, target)):
+        lacking = sorted(set(range(fold.count)) - set(folds[labels[rows] == label].tolist()))
+        if lacking:
+            groups = len(set(manifest.group[rows][labels[rows] == label].tolist()))
+            raise DataError(
+                f"{len(lacking)} of {fold.count} folds hold no image that is {name}",
+                expected="both classes in every fold; no group is divided between two",
+                fix=f"use at most {groups} folds: so many groups are {name}",
+                which=[f"fold {number}" for number in lacking],
+            )
+    split = manifest.split.astype(f"<U{max(manifest.split.dtype.itemsize // 4, len(OUT_OF_FOLD))}")
+    if fold.index is None:
+        split[rows] = OUT_OF_FOLD
+    else:
+        split[rows] = np.where(folds == fold.index, VAL, TRAIN)
+    return replace(dataset, manifest=replace(manifest, split=split))
+
+
+def fold_of(run: RunDir, dataset: Dataset) -> Fold | None:
+    """The fold that ``run`` held out, if it was made on this very ``dataset``; else None."""
+    if run.record().get("dataset") != dataset.fingerprint:
+        return None
+    values = read_yaml(run.config).get("fold")
+    return Fold.model_validate(values) if values else None
+
+
+def held_out_examples(
+    dataset: Dataset, *, target: Target, judged: bool, fold: Fold | None = None
+) -> Examples:
     """What a run uses that trains on nothing: every split but train.
 
     Args:
         dataset: What preprocess wrote.
         target: Name of the target.
         judged: Whether val decides something, so that it must hold both classes.
+        fold: As in ``choose_examples``.
 
     Raises:
         DataError: If there is no such split, or val lacks a class and is needed.
     """
+    if fold is not None:
+        dataset = held_out(dataset, fold, target=target)
     examples = Examples(dataset, target, np.empty(0, dtype=np.int64))
     if not examples.predicted_splits():
         raise DataError(

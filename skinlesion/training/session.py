@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -25,6 +26,7 @@ from skinlesion.training.fit import chosen_epoch, fit
 from skinlesion.training.precision import copy_weights
 from skinlesion.training.predict import sigmoid
 from skinlesion.training.tasks import Job, Logits
+from skinlesion.training.tracking import Follow, followed
 from skinlesion.training.unfreezing import make_stages
 
 MODEL_SCHEMA = 1
@@ -71,7 +73,7 @@ def train_model(
         stages = make_stages(
             task.trained, trainable, recipe.unfreeze, freeze_batch_norm=freeze_batch_norm
         )
-    with contextlib.closing(_Log(run)) as log:
+    with followed(recipe, run, reporter) as follow, contextlib.closing(_Log(run, follow)) as log:
         history = fit(
             task.trained,
             task.batches,
@@ -88,7 +90,7 @@ def train_model(
     if trainable != "head":
         copy_weights(task.trained, model)
     write_model(model, run, config=config, dataset=examples.dataset)
-    write_predictions(run, examples, task.logits, reporter=reporter)
+    write_predictions(run, examples, task.logits, splits=task.splits, reporter=reporter)
     best = history[chosen_epoch(history, recipe)]
     run.finish(seconds=round(time.perf_counter() - started, 1), epochs=len(history), best=best)
     return history
@@ -109,10 +111,10 @@ def _introduction(model: keras.Model, examples: Examples) -> str:
 
 
 class _Log:
-    """Writes the history after every epoch: the whole CSV, and the new row for TensorBoard."""
+    """Writes the history after every epoch: the whole CSV, the new row for those who follow."""
 
-    def __init__(self, run: RunDir) -> None:
-        self.run = run
+    def __init__(self, run: RunDir, follow: Follow) -> None:
+        self.run, self.follow = run, follow
         self._writer = tf.summary.create_file_writer(str(run.tensorboard))
 
     def write(self, history: History) -> None:
@@ -122,6 +124,7 @@ class _Log:
                 if name != "epoch":
                     tf.summary.scalar(name, value, step=history[-1]["epoch"])
         self._writer.flush()
+        self.follow(history)
 
     def close(self) -> None:
         self._writer.close()
@@ -172,7 +175,7 @@ def inherit_weights(weights: str, run: RunDir, examples: Examples) -> None:
     if weights in ("imagenet", "none") or not source.is_run():
         return
     for split in examples.predicted_splits():
-        provenance.refuse_leak(source, examples.ids(split), split=split)
+        provenance.refuse_leak(source, examples.ids(split), split=split, parent=True)
     provenance.inherit(run, [source])
     run.update_record(parent=str(source.path))
 
@@ -202,10 +205,15 @@ def load_run_model(run: RunDir, *, seed: int = 0) -> tuple[keras.Model, ModelCon
 
 
 def write_predictions(
-    run: RunDir, examples: Examples, logits: Logits, *, reporter: Reporter
+    run: RunDir,
+    examples: Examples,
+    logits: Logits,
+    *,
+    splits: Sequence[str] | None = None,
+    reporter: Reporter,
 ) -> None:
-    """Write predictions on every split but train, from the ``logits`` of each."""
-    splits = examples.predicted_splits()
+    """Write predictions from the ``logits`` of each of ``splits``; None: of all but train."""
+    splits = examples.predicted_splits() if splits is None else splits
     total = sum(len(examples.images(split).rows) for split in splits)
     with reporter.counting("predictions", total) as bar:
         for split in splits:

@@ -16,7 +16,7 @@ from skinlesion.data.pipeline import FeatureBatches, ImageBatches
 from skinlesion.data.sampling import Images
 from skinlesion.progress import Reporter
 from skinlesion.runs import RunDir
-from skinlesion.tables import TRAIN
+from skinlesion.tables import TRAIN, VAL
 from skinlesion.training.examples import Examples
 from skinlesion.training.features import FeatureCache, View
 from skinlesion.training.fit import Batches
@@ -43,11 +43,13 @@ class Task:
         trained: The model or a copy of it that computes otherwise, or its head.
         batches: What it is trained on.
         logits: Of a split, in row order, for the weights as they are; tells how many are done.
+        splits: Those that are predicted at the end.
     """
 
     trained: keras.Model
     batches: Batches
     logits: Logits
+    splits: list[str]
 
 
 @dataclass(frozen=True)
@@ -86,14 +88,14 @@ class Job:
             image_size=self.config.image_size,
             seed=self.seed,
         )
-        return Task(trained, batches, logits)
+        return Task(trained, batches, logits, self._splits())
 
     def head(self, views: int, judged_splits: Sequence[str] | None = None) -> Task:
         """The head on features: one pass over the pixels for each new view, then none.
 
         Args:
             views: Of each training image.
-            judged_splits: Whose logits can be asked for; None: every split but train.
+            judged_splits: Whose logits can be asked for; None: those that are predicted.
         """
 
         def extractor(precision: Precision) -> keras.Model:
@@ -114,9 +116,8 @@ class Job:
             extractor=extractor,
             batch_size=PREDICT_BATCH,
         )
-        train, others = self.examples.images(TRAIN), judged_splits
-        if others is None:
-            others = self.examples.predicted_splits()
+        train = self.examples.images(TRAIN)
+        others = self._splits() if judged_splits is None else list(judged_splits)
         wanted = [View(TRAIN, train, number, precision) for number in range(views)]
         wanted += [
             View(split, self.examples.images(split), 0, self.recipe.prediction_precision)
@@ -140,7 +141,10 @@ class Job:
             self.seed,
             _balance(self.recipe),
         )
-        return Task(head, batches, logits)
+        return Task(head, batches, logits, others)
+
+    def _splits(self) -> list[str]:
+        return [VAL] if self.recipe.predict == VAL else self.examples.predicted_splits()
 
     def _twin(
         self, precision: Precision, devices: Sequence[str] = (), *, copy: bool = False
