@@ -296,6 +296,13 @@ def test_a_fold_finetuned_alone_keeps_its_fold(made, tmp_path):
     assert uses(run) == uses(made.fold(2))
 
 
+def test_another_fold_than_the_parents_is_a_leak(made, tmp_path):
+    config = finetune_config(made.fold(2).path, fold={"count": 3, "index": 1})
+
+    with pytest.raises(IntegrityError, match="learnt from"):
+        run_finetune(config, tmp_path / "ft")
+
+
 def test_tta_of_a_fold_is_asked_of_its_own_val(made, tmp_path):
     config = TtaConfig(run=made.fold(0).path, views=1)
 
