@@ -13,7 +13,7 @@ import typer
 
 from skinlesion import __version__
 from skinlesion.arguments import hoist, spread
-from skinlesion.cli import config, data, demo, derived, evidence, training
+from skinlesion.cli import config, data, demo, derived, evidence, training, use
 from skinlesion.cli.options import be_quiet
 from skinlesion.errors import DataError, SkinlesionError
 
@@ -38,6 +38,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "ensemble": evidence.ensemble,
     "evaluate": evidence.evaluate,
     "compare": evidence.compare,
+    "bundle": use.bundle,
+    "predict": use.predict,
     "demo": demo.demo,
 }
 for _name, _command in COMMANDS.items():
