@@ -27,6 +27,8 @@ MODEL = "model.json"
 CHECKSUM = "checksum"
 MAX_MODEL_BYTES = 8 << 20
 NAME = re.compile(r"model\.json|member-[0-9]{2}\.safetensors")
+_END = struct.Struct("<4s4H2LH")  # the end of a zip's table of contents, without a comment
+_MAX_TABLE_BYTES = 1 << 16
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _BROKEN = (
     zipfile.BadZipFile,
@@ -193,6 +195,7 @@ def _opened(path: Path) -> Iterator[tuple[list[str], Reader]]:
     if path.is_dir():
         yield _folder_names(path), lambda name, limit: _read_file(path, name, limit)
         return
+    _refuse_frame(path)
     try:
         archive = zipfile.ZipFile(path)
     except _BROKEN as error:
@@ -200,6 +203,28 @@ def _opened(path: Path) -> Iterator[tuple[list[str], Reader]]:
     with archive:
         _refuse_entries(path, archive.infolist())
         yield archive.namelist(), lambda name, limit: _read_entry(path, archive, name, limit)
+
+
+def _refuse_frame(path: Path) -> None:
+    """Refuse, before a library reads it, what has not a small table of contents at its very end.
+
+    So nothing can be hidden before or after the archive, and its table cannot fill the memory.
+    """
+    if not path.is_file():
+        raise _foreign(path, "it is neither a file nor a folder")
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        file.seek(max(0, size - _END.size))
+        tail = file.read(_END.size)
+    if len(tail) < _END.size:
+        raise _foreign(path, "it is too short")
+    signature, _, _, entries, total, length, offset, comment = _END.unpack(tail)
+    if signature != b"PK\x05\x06" or comment:
+        raise _foreign(path, "it is not a zip archive, or is cut short")
+    if entries != total or total > MAX_MEMBERS + 1 or length > _MAX_TABLE_BYTES:
+        raise _foreign(path, f"it holds {total} files")
+    if offset + length != size - _END.size:
+        raise _foreign(path, "there is something before, behind or missing in the archive")
 
 
 def _folder_names(folder: Path) -> list[str]:

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from skinlesion.config import Cleaning, Fit, ModelConfig, Target, ViewAverage
 from skinlesion.config.section import Section
 
-SCHEMA = 1
+SCHEMA = 1  # raised when older programs could not read it rightly
 MAX_MEMBERS = 32
 MAX_VIEWS = 64
 MAX_WEIGHTS_BYTES = 1 << 30
@@ -84,7 +84,7 @@ class StackingParams(Section):
     penalty: float = Field(gt=0)
 
 
-COMBINED = {
+COMBINED: dict[str, type[Section]] = {
     "mean": WeightedParams,
     "logit_mean": WeightedParams,
     "weighted": WeightedParams,
@@ -160,7 +160,7 @@ class NoParams(Section):
     """Of no calibration."""
 
 
-CALIBRATED = {
+CALIBRATED: dict[str, type[Section]] = {
     "none": NoParams,
     "temperature": SlopeParams,
     "platt": PlattParams,
@@ -223,7 +223,7 @@ class Scores(Section):
 class Description(Section):
     """All of model.json but its own checksum."""
 
-    schema_version: Literal[1] = SCHEMA
+    schema_version: Literal[1] = 1
     skinlesion: Short
     name: Short
     kind: Literal["single", "ensemble"]

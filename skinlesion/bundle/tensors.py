@@ -74,7 +74,7 @@ def decode_tensors(
     bad = [name for name, array in arrays.items() if not np.isfinite(array).all()]
     if bad:
         raise IntegrityError(f"{where} holds weights that are nan or infinite", which=bad)
-    return {name: array.astype(np.float32) for name, array in arrays.items()}
+    return {name: arrays[name].astype(np.float32) for name in wanted}
 
 
 def _stored_shapes(content: bytes, where: str) -> dict[str, tuple[int, ...]]:

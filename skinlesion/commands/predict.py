@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import IO, TYPE_CHECKING, Any
 
 from skinlesion import runtime
 from skinlesion.bundle import default_bundle
@@ -165,7 +165,7 @@ def _write(
 
 
 @contextmanager
-def _stream(output: Output) -> Iterator[tuple[TextIO, bool]]:
+def _stream(output: Output) -> Iterator[tuple[IO[str], bool]]:
     """Where text goes, and whether nothing is there yet."""
     if output.file is None:
         yield sys.stdout, True

@@ -133,6 +133,8 @@ class Predictor:
     def _load(self, path: str | Path) -> tuple[str, Squares, tuple[str, ...], str | None]:
         """Path, pixels by preprocessing, flags; or the reason why there are none."""
         file = Path(path)
+        if file.exists() and not file.is_file():
+            return str(path), {}, (), f"{path} is not a file"
         try:
             squares = {
                 how: decode(file, how.stored_size, fit=how.fit, cleaning=how.cleaning)

@@ -16,7 +16,7 @@ FLAGS = {
     BLURRED: "no fine detail",
     UNLIKE: "colours and edges unlike those of dermoscopic images",
 }
-BLURRED_BELOW = 0.55  # radians per pixel at 256 pixels; see benchmarks/quality_flags.py
+BLURRED_BELOW = 0.6  # radians per pixel at 256 pixels; see benchmarks/quality_flags.py
 
 
 def quality_flags(pixels: np.ndarray, shorter_side: int) -> tuple[str, ...]:
