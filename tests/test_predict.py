@@ -323,6 +323,50 @@ def test_answers_of_two_models_do_not_mix(type_command, model, folder):
     assert (folder.parent / "b.csv").read_text() == "some,table\n1,2\n"
 
 
+@pytest.mark.usefixtures("loaded_once")
+def test_a_file_is_replaced_only_if_asked(type_command, model, folder):
+    words = ("predict", folder / "a.jpg", "--model", model, "--out", "a.json")
+    (folder.parent / "a.json").write_text("mine")
+
+    refused = type_command(*words)
+    assert (refused.code, (folder.parent / "a.json").read_text()) == (DataError.exit_code, "mine")
+
+    assert type_command(*words, "--overwrite").code == 0
+    assert len(json.loads((folder.parent / "a.json").read_text())) == 1
+
+
+@pytest.mark.parametrize("suffix", ["csv", "json"])
+def test_an_interrupted_prediction_leaves_rows_that_can_be_gone_on_with_or_nothing(
+    type_command, model, folder, monkeypatch, predictor, suffix
+):
+    class Interrupted(Predictor):
+        def __init__(self):
+            self.description, self.identity = predictor.description, predictor.identity
+
+        def predict(self, paths, **_):
+            yield from itertools.islice(predictor.predict(paths), 2)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(inference, "load_predictor", lambda path, views: Interrupted())
+    out = folder.parent / f"a.{suffix}"
+
+    typed = type_command("predict", folder, "--model", model, "--out", out)
+
+    assert typed.code == 130
+    if suffix == "csv":
+        assert len(rows_of(out)) == 2
+        assert "--resume" in typed.err
+    else:
+        assert [path.name for path in folder.parent.iterdir()] == ["photos"]
+
+
+@pytest.mark.usefixtures("loaded_once")
+def test_the_package_brings_the_default_model(type_command, model, folder, monkeypatch):
+    monkeypatch.setattr("skinlesion.bundle.container.DEFAULT", model)
+
+    assert type_command("predict", folder / "a.jpg").code == 0
+
+
 @pytest.mark.parametrize(
     "words",
     [

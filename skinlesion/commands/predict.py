@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from skinlesion import runtime
 from skinlesion.bundle import default_bundle
 from skinlesion.data.finding import image_paths
 from skinlesion.errors import ConfigError, DataError
-from skinlesion.folders import refuse_existing
+from skinlesion.folders import atomic_path
 from skinlesion.progress import Reporter
 from skinlesion.report.answers import FORMATS, Format, finished_paths
 
@@ -107,7 +107,7 @@ def run(
     try:
         counts = _write(answers, output, how, extra, reporter)
     except KeyboardInterrupt:
-        if output.file:
+        if output.file and how.read:
             reporter.say(f"interrupted; {output.file} keeps what is done: repeat with --resume")
         raise
     outcome = Outcome(*counts, wanted.skipped)
@@ -135,8 +135,12 @@ def _refuse_output(output: Output, how: Format) -> None:
             "--resume goes on with a file of answers",
             expected="--out FILE in the format csv or jsonl",
         )
-    if output.file and not output.resume:
-        refuse_existing(output.file, overwrite=output.overwrite and output.file.is_file())
+    is_taken = output.file and output.file.exists() and not output.resume
+    if is_taken and not (output.overwrite and output.file and output.file.is_file()):
+        raise DataError(
+            f"{output.file} exists already",
+            fix="choose another --out, --resume to go on with it, or --overwrite to replace it",
+        )
 
 
 def _write(
@@ -148,7 +152,7 @@ def _write(
 ) -> tuple[int, int]:
     """How many images have an answer, and how many have none."""
     answered = broken = 0
-    with _stream(output) as (stream, is_new):
+    with _stream(output, how) as (stream, is_new):
         if is_new:
             stream.write(how.begin)
         for answer in answers:
@@ -164,15 +168,22 @@ def _write(
     return answered, broken
 
 
-@contextmanager
-def _stream(output: Output) -> Iterator[tuple[IO[str], bool]]:
-    """Where text goes, and whether nothing is there yet."""
+@contextlib.contextmanager
+def _stream(output: Output, how: Format) -> Iterator[tuple[IO[str], bool]]:
+    """Where text goes, and whether nothing is there yet.
+
+    A file that can be gone on with grows row by row; others are written whole or not at all.
+    """
     if output.file is None:
         yield sys.stdout, True
         return
     output.file.parent.mkdir(parents=True, exist_ok=True)
-    mode = "a" if output.resume else "w"
-    with output.file.open(mode, encoding="utf-8", errors="surrogateescape", newline="") as file:
+    with contextlib.ExitStack() as stack:
+        path = output.file if how.read else stack.enter_context(atomic_path(output.file))
+        mode = "a" if output.resume else "w"
+        file = stack.enter_context(
+            path.open(mode, encoding="utf-8", errors="surrogateescape", newline="")
+        )
         yield file, file.tell() == 0
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from skinlesion.bundle import Description, Member, Preprocessing, ViewOf, read_bundle
+from skinlesion.config import Cleaning
 from skinlesion.data.images import decode, stored_size
 from skinlesion.data.parallel import ordered_map
 from skinlesion.data.quality.flags import FLAG_SIZE, quality_flags
@@ -29,6 +30,8 @@ from skinlesion.training.views import AVERAGES, scaled
 
 BATCH = 32
 Squares = dict[Preprocessing, np.ndarray]
+# What flags look at; as many models look at the same, it is seldom decoded twice.
+_PLAIN = Preprocessing(stored_size=FLAG_SIZE, fit="squash", cleaning=Cleaning())
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,7 @@ class Predictor:
                 how: decode(file, how.stored_size, fit=how.fit, cleaning=how.cleaning)
                 for how in {member.preprocessing for member in self.description.members}
             }
-            plain = decode(file, FLAG_SIZE)
+            plain = squares[_PLAIN] if _PLAIN in squares else decode(file, FLAG_SIZE)
             flags = quality_flags(plain, min(stored_size(file)))
         except DataError as error:
             return str(path), {}, (), error.what
