@@ -3,6 +3,7 @@
 import csv
 import itertools
 import json
+import os
 import shutil
 
 import numpy as np
@@ -278,6 +279,29 @@ def test_all_formats_say_the_same(type_command, model, folder):
             assert float(cell["probability"]) == row["probability"]
             assert f"{row['probability']:.4f}" in line
             assert cell["refer"] == {True: "yes", False: "no"}[row["refer"]]
+
+
+def test_whatever_stands_in_a_list_is_a_row(predictor, folder):
+    os.mkfifo(folder / "pipe.jpg")
+    for name in ("nul.jpg", "text.png"):
+        (folder / name).write_bytes(b"\0" * 100)
+    strange = ["x" * 5000, "a\0b", folder, folder / "pipe.jpg", folder / "nul.jpg", "\udcff.png"]
+
+    found = answers(predictor, [*strange, folder / "a.jpg"])
+
+    assert [bool(answer.error) for answer in found] == [True] * len(strange) + [False]
+
+
+@pytest.mark.usefixtures("loaded_once")
+def test_names_that_are_no_text_survive(type_command, model, folder):
+    shutil.copy(folder / "a.jpg", os.fsencode(folder) + b'/more/\xff,"quoted\n.jpg')
+    for suffix in ("csv", "jsonl"):
+        words = ("predict", folder / "more", "--model", model, "--out", f"a.{suffix}")
+        type_command(*words)
+        before = (folder.parent / f"a.{suffix}").read_bytes()
+
+        assert type_command(*words, "--resume").code == 0
+        assert (folder.parent / f"a.{suffix}").read_bytes() == before
 
 
 @pytest.mark.usefixtures("loaded_once")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -78,13 +79,17 @@ def predict(
 
     suffix = out.suffix[1:].lower() if out else ""
     chosen = format or (suffix if suffix in ("csv", "json", "jsonl") else "table")
-    command.run(
-        paths,
-        model=model,
-        output=command.Output(chosen, out, resume=resume, overwrite=overwrite),
-        threshold=threshold,
-        views=int(tta) if tta else None,
-        batch_size=batch_size,
-        lines=sys.stdin,
-        reporter=reporter(),
-    )
+    try:
+        command.run(
+            paths,
+            model=model,
+            output=command.Output(chosen, out, resume=resume, overwrite=overwrite),
+            threshold=threshold,
+            views=int(tta) if tta else None,
+            batch_size=batch_size,
+            lines=sys.stdin,
+            reporter=reporter(),
+        )
+    except BrokenPipeError:
+        # The reader, such as head, has seen enough; what is left in the buffer goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

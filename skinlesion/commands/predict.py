@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import itertools
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,12 +12,13 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from skinlesion import runtime
-from skinlesion.bundle import default_bundle
+from skinlesion.bundle import default_bundle, read_bundle
 from skinlesion.data.finding import image_paths
 from skinlesion.errors import ConfigError, DataError
 from skinlesion.folders import atomic_path
 from skinlesion.progress import Reporter
 from skinlesion.report.answers import FORMATS, Format, finished_paths
+from skinlesion.runs import RunDir
 
 if TYPE_CHECKING:
     from skinlesion.training.inference import Answer, Predictor
@@ -92,6 +94,8 @@ def run(
     first = next(paths, None)
     if first is None:
         raise DataError("there is no image to predict", which=list(given))
+    if not RunDir(path).is_run():
+        read_bundle(path)  # refuses what is no bundle before TensorFlow is imported
     runtime.prepare(seed=0)
     from skinlesion.training.inference import default_threshold, load_predictor, threshold_of
 
@@ -175,6 +179,8 @@ def _stream(output: Output, how: Format) -> Iterator[tuple[IO[str], bool]]:
     A file that can be gone on with grows row by row; others are written whole or not at all.
     """
     if output.file is None:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="surrogateescape")  # names that are not UTF-8
         yield sys.stdout, True
         return
     output.file.parent.mkdir(parents=True, exist_ok=True)

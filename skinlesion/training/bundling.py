@@ -66,8 +66,9 @@ class Described:
 
     @property
     def checksum(self) -> str:
-        """Names what it answers: description and weights."""
-        digest = hashlib.sha256(self.description.model_dump_json().encode())
+        """Names what it answers: description and weights, not how good that was found to be."""
+        told = self.description.model_copy(update={"metrics": {}})
+        digest = hashlib.sha256(told.model_dump_json().encode())
         for run in self.runs:
             digest.update(sha256(run.weights).encode())
         return digest.hexdigest()

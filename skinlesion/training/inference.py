@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,7 +137,7 @@ class Predictor:
     def _load(self, path: str | Path) -> tuple[str, Squares, tuple[str, ...], str | None]:
         """Path, pixels by preprocessing, flags; or the reason why there are none."""
         file = Path(path)
-        if file.exists() and not file.is_file():
+        if os.path.exists(path) and not os.path.isfile(path):  # a pipe would never end
             return str(path), {}, (), f"{path} is not a file"
         try:
             squares = {
