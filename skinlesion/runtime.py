@@ -8,20 +8,46 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from skinlesion.errors import ConfigError, MissingExtraError
 
-def prepare(*, seed: int) -> None:
+
+def prepare(*, seed: int, threads: int | None = None, deterministic: bool = True) -> None:
     """Import TensorFlow quietly, with deterministic operations and every generator seeded.
 
     Call it before the first import of keras or tensorflow. Determinism costs nothing on a CPU.
 
     Args:
         seed: Of Python's, NumPy's and TensorFlow's global generators, at least 0.
+        threads: That one operation may use; None: TensorFlow's choice, all cores.
+        deterministic: False leaves operations as they are: TensorFlow cannot take determinism
+            back within a process.
+
+    Raises:
+        ConfigError: If TensorFlow computes with another number of threads already.
     """
     tf = _import_tensorflow()
     import keras
 
-    tf.config.experimental.enable_op_determinism()
+    if threads is not None:
+        _set_threads(tf, threads)
+    if deterministic:
+        tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(seed)
+
+
+def _set_threads(tf: Any, threads: int) -> None:
+    """One operation gets ``threads``; side by side run at most two, so that they rarely queue."""
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(min(threads, 2))
+    except RuntimeError:
+        now = tf.config.threading.get_intra_op_parallelism_threads()
+        raise ConfigError(
+            f"threads: {threads} comes too late: TensorFlow computes already, with"
+            f" {now or 'all'} threads",
+            expected="the same number for all that one process trains",
+            fix="start a process of its own for each number of threads",
+        ) from None
 
 
 def devices() -> list[str]:
@@ -31,7 +57,32 @@ def devices() -> list[str]:
     names = [
         tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus
     ]
-    return names or [f"CPU ({os.cpu_count()} cores)"]
+    threads = tf.config.threading.get_intra_op_parallelism_threads()
+    used = f", {threads} threads" if threads else ""
+    return names or [f"CPU ({os.cpu_count()} cores{used})"]
+
+
+def replicas(wanted: int | None) -> list[str]:
+    """Names of the devices that share a batch; one name where nothing is shared.
+
+    Args:
+        wanted: So many, GPUs before CPUs (of which there are several only where TensorFlow was
+            told to divide the processor); None: every GPU, or the CPU.
+
+    Raises:
+        MissingExtraError: If there are fewer.
+    """
+    tf = _import_tensorflow()
+    gpus = [device.name for device in tf.config.list_logical_devices("GPU")]
+    found = gpus or [device.name for device in tf.config.list_logical_devices("CPU")]
+    count = wanted or max(len(gpus), 1)
+    if count > len(found):
+        raise MissingExtraError(
+            f"devices: {count}, but TensorFlow sees {len(gpus)} GPUs",
+            expected="as many GPUs, which CUDA_VISIBLE_DEVICES may hide",
+            fix="set devices: null to use all there are",
+        )
+    return found[:count]
 
 
 def _import_tensorflow() -> Any:

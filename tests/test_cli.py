@@ -26,6 +26,7 @@ COMMANDS = (
     "download-isic",
     "preprocess",
     "preview",
+    "find-lr",
     "train",
     "finetune",
     "tta",
@@ -33,6 +34,7 @@ COMMANDS = (
     "ensemble",
     "evaluate",
     "demo",
+    "doctor",
     "config",
 )
 ESCAPE = "\x1b"
@@ -95,6 +97,8 @@ def test_the_version_is_printed(type_command):
         ["train", "--config", "nowhere.yaml"],
         ["train"],
         ["finetune"],
+        ["find-lr", "--config", "resnet50.yaml", "--start", "1", "--stop", "0.1"],
+        ["find-lr", "--steps", "5"],
         ["preview", "--out", "sheet.jpg"],
         ["preview", "--count", "0"],
         ["preview", "--set", "augment.hair=2"],
@@ -131,6 +135,7 @@ def test_a_wrong_command_line_exits_2_and_makes_nothing(type_command, tmp_path, 
         ["preview", "--dataset", "nowhere"],
         ["preview", "--set", "run=nowhere"],
         ["preview", "--out", "nowhere/sheet.png"],
+        ["find-lr", "--config", "resnet50.yaml", "--out", "nowhere/folder/lr.png"],
     ],
     ids=" ".join,
 )

@@ -1,9 +1,13 @@
 """Laws of the batches: which rows, in which order, resized how, and how many at a time."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from skinlesion.data import pipeline
 from skinlesion.data.augment import Ranges, augment, uniforms
 from skinlesion.data.order import Balance
 from skinlesion.data.pipeline import (
@@ -280,3 +284,21 @@ def test_later_view_is_the_augmentation_of_that_epoch():
 
 def test_no_rows_no_batches():
     assert list(view_batches(some_images(rows=[]), image_size=8, batch_size=2)) == []
+
+
+def test_random_numbers_are_freed_with_their_batches(monkeypatch):
+    # TensorFlow never lets go of a generator's function: what it refers to would add up.
+    tables = []
+
+    def remembered(*args, **options):
+        table = uniforms(*args, **options)
+        tables.append(weakref.ref(table))
+        return table
+
+    monkeypatch.setattr(pipeline, "uniforms", remembered)
+
+    list(view_batches(some_images(), image_size=8, batch_size=4, view=1, ranges=RANGES))
+    list(image_batches(ranges=RANGES).epochs(0, 2))
+    gc.collect()
+
+    assert [table() for table in tables] == [None] * 3

@@ -60,6 +60,7 @@ FEATURE_CASES = {
     "model.weights": ({}, {"model.weights": OTHER_WEIGHTS}),
     "model.image_size": ({}, {"model.image_size": 48}),
     "model.pooling": ({}, {"model.pooling": "max"}),
+    "precision": ({}, {"precision": "bfloat16"}),
     "augment.flip": ({}, {"augment.flip": False}),
     "augment.rotate_degrees": ({}, {"augment.rotate_degrees": 45}),
     "augment.zoom": ({}, {"augment.zoom": 0.2}),
@@ -121,6 +122,7 @@ HEAD_CASES = {
     "early_stop_epochs": (LONG, {"early_stop_epochs": 1}),
     "monitor": (LONG, {"monitor": "val_loss"}),
     "feature_views": ({}, TWO_VIEWS),
+    "prediction_precision": ({}, {"prediction_precision": "bfloat16"}),
 }
 WHOLE_CASES = {
     "trainable": ({}, {"trainable": 2}),
@@ -134,7 +136,13 @@ WHOLE_CASES = {
     "augment.mixup": ({}, {"augment.mixup": 1.0}),
     "augment.cutmix": ({}, {"augment.cutmix": 1.0}),
 }
-OTHER_TESTS = {"model.batch_norm": "test_batch_norm_of_alexnet"}
+OTHER_TESTS = {
+    "model.batch_norm": "test_batch_norm_of_alexnet",
+    "feature_cache": "test_features.test_features_lie_where_the_config_says",
+    "threads": "test_devices.test_threads_are_set_before_tensorflow_starts",
+    "deterministic": "test_devices.test_determinism_can_be_left_off",
+    "devices": "test_devices.test_two_devices_learn_what_one_does",
+}
 
 # FinetuneConfig's own fields, and those of its recipe that finetune itself looks at; that it hands
 # on the rest is test_training.test_finetune_passes_its_recipe_and_seeds_dropout.
@@ -232,12 +240,16 @@ class Runs:
         """What a head run caches, broken off where its training would begin."""
         if OTHER_WEIGHTS in map(str, changes.values()):
             changes = {"model.weights": str(self.of(train_config).weights)}
-        config = head_config(self.dataset, **TWO_VIEWS, **changes)
         path = self.folder / f"features{len(list(self.folder.iterdir()))}"
-        all_of_them = 2 * COUNTS["train"] + COUNTS["val"]
+        cache = {"feature_cache": str(path / "cache")}
+        config = head_config(self.dataset, **TWO_VIEWS, **cache, **changes)
+        after = 2 * COUNTS["train"] + 1
         with pytest.raises(KeyboardInterrupt):
-            run_train(config, path, reporter=QuickReporter(interrupt="features", after=all_of_them))
-        return np.load(path / "state" / "features-train.npy")
+            run_train(
+                config, path / "run", reporter=QuickReporter(interrupt="features", after=after)
+            )
+        files = [path.glob(f"cache/*-train-view{view}-*.npy") for view in range(2)]
+        return np.stack([np.load(file) for [file] in files])
 
     def derived(self, command, schema, **values):
         """Predictions of a run of ``command`` and what val said, or the number that refused it."""

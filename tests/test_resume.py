@@ -110,6 +110,7 @@ def chosen_copies(copies):
 )
 def test_ctrl_c_and_resume(uninterrupted, dataset, tmp_path, kind, what, after):
     config, path = CONFIGS[kind](dataset), tmp_path / "run"
+    shutil.rmtree(dataset / "features", ignore_errors=True)
     reporter = QuickReporter(interrupt=what, after=after)
     with pytest.raises(KeyboardInterrupt):
         run_train(config, path, reporter=reporter)

@@ -35,7 +35,7 @@ from skinlesion.tables import Predictions
 from skinlesion.training import session
 from skinlesion.training.checkpoint import Checkpoints
 from skinlesion.training.fit import best_epoch, fit, validation_scores
-from skinlesion.training.predict import forward, predict_logits, sigmoid
+from skinlesion.training.predict import fixed_forward, forward, predict_logits, sigmoid
 
 pytestmark = [
     pytest.mark.tensorflow,
@@ -228,6 +228,17 @@ def test_batch_size_does_not_matter(tiny, dataset):
     np.testing.assert_allclose(at_once, by_one, atol=1e-5)
 
 
+def test_built_in_weights_compute_the_same_and_stay_as_they_were(tiny):
+    model = build_model("efficientnet_lite0", image_size=SIZE, seed=2)
+    pixels = tf.constant(np.random.default_rng(0).uniform(0, 255, (4, SIZE, SIZE, 3)), tf.float32)
+    before, fixed = forward(model)(pixels), fixed_forward(model)
+
+    model.get_layer("logit").kernel.assign(np.zeros((8, 1)))
+
+    np.testing.assert_allclose(fixed(pixels), before, atol=1e-5)
+    assert np.ptp(before) > 0
+
+
 # --- runs ----------------------------------------------------------------------------------
 
 
@@ -336,12 +347,13 @@ def test_head_run_reads_the_pixels_once_for_each_view(tiny, dataset, tmp_path, m
     )
     reporter = QuickReporter()
 
-    run_train(
-        head_config(dataset, epochs=4, feature_views=views), tmp_path / "run", reporter=reporter
+    config = head_config(
+        dataset, epochs=4, feature_views=views, feature_cache=str(tmp_path / "cache")
     )
+    run_train(config, tmp_path / "run", reporter=reporter)
 
-    features = views * COUNTS["train"] + COUNTS["val"]
-    assert sum(reads) == features + COUNTS["val"] + COUNTS["test"]  # the last two to predict
+    features = views * COUNTS["train"] + COUNTS["val"] + COUNTS["test"]
+    assert sum(reads) == features
     assert reporter.counted["features"] == features
 
 

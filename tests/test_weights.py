@@ -15,6 +15,7 @@ from keras.src.utils import file_utils
 from skinlesion.errors import ConfigError, DataError, IntegrityError, MissingExtraError
 from skinlesion.models import BACKBONES, build_model, efficientnet_lite
 from skinlesion.models.torch_file import read_state_dict
+from skinlesion.models.weights import pretrained
 
 pytestmark = [
     pytest.mark.tensorflow,
@@ -137,7 +138,7 @@ def test_every_tensor_of_the_package_is_in_the_network(version):
 
     model = build_model(backbone, image_size=32, weights="imagenet")
 
-    tensors = read_state_dict(BACKBONES[backbone].imagenet.path())
+    tensors = read_state_dict(BACKBONES[backbone].imagenet.installed())
     head = model.get_layer("backbone").get_layer("head_conv").kernel.numpy()
     np.testing.assert_array_equal(head[0, 0].T, tensors["_conv_head.weight"][:, :, 0, 0])
     counted = sum(
@@ -150,7 +151,7 @@ def test_every_tensor_of_the_package_is_in_the_network(version):
 
 def test_convolutions_compute_what_pytorch_computes():
     """A depthwise and a plain kernel, each against the sum that defines a convolution."""
-    tensors = read_state_dict(LITE.imagenet.path())
+    tensors = read_state_dict(LITE.imagenet.installed())
     backbone = build_model("efficientnet_lite0", image_size=32, weights="imagenet").get_layer(
         "backbone"
     )
@@ -184,7 +185,7 @@ def test_names_of_modules():
 
 @pytest.mark.parametrize("change", ["missing", "left over", "wrong shape"])
 def test_tensors_of_another_network_are_refused(change):
-    tensors = read_state_dict(LITE.imagenet.path())
+    tensors = read_state_dict(LITE.imagenet.installed())
     name = "_blocks.3._expand_conv.weight"
     if change == "missing":
         del tensors[name]
@@ -216,7 +217,7 @@ def test_a_missing_package_names_the_command(backbone, command):
     source = dataclasses.replace(BACKBONES[backbone].imagenet, module="not_installed_anywhere")
 
     with pytest.raises(MissingExtraError, match="not_installed_anywhere") as caught:
-        source.pretrained(LITE.network, 32)
+        pretrained(source, LITE.network, 32)
 
     assert command in caught.value.fix
 
@@ -230,7 +231,7 @@ def test_a_changed_package_file_is_refused(tmp_path, monkeypatch):
     source = dataclasses.replace(LITE.imagenet, module="changed_weights", file="w.pth")
 
     with pytest.raises(IntegrityError, match=hashlib.sha256(b"changed").hexdigest()):
-        source.pretrained(LITE.network, 32)
+        pretrained(source, LITE.network, 32)
 
 
 # --- files of our own runs ----------------------------------------------------------------

@@ -13,6 +13,7 @@ import numpy as np
 from skinlesion.commands import finetune, train
 from skinlesion.config import FinetuneConfig, PreprocessConfig, TrainConfig, validate
 from skinlesion.data.store import write_dataset
+from skinlesion.models import building
 from skinlesion.models.backbones import BACKBONES, Backbone
 from skinlesion.progress import Counter, Reporter
 from skinlesion.tables import Manifest
@@ -101,7 +102,7 @@ def _lesion(label, size, rng):
     return noisy.clip(0, 255).astype(np.uint8)
 
 
-def tiny_network(image_size, *, width=1, stochastic_depth=0.0):
+def tiny_network(image_size, *, width=1, dropout=0.1, stochastic_depth=0.0):
     """Three blocks of convolution, normalisation and ReLU; dropout inside; 8 features a width."""
     image = keras.Input((image_size, image_size, 3))
     x = image
@@ -113,7 +114,7 @@ def tiny_network(image_size, *, width=1, stochastic_depth=0.0):
         x = keras.layers.BatchNormalization(momentum=0.8, name=norm)(x)
         x = keras.layers.ReLU(name=f"{name}_relu")(x)
         if name == "block1a":
-            x = keras.layers.Dropout(0.1, name="block1a_dropout")(x)
+            x = keras.layers.Dropout(dropout, name="block1a_dropout")(x)
     if stochastic_depth:
         x = keras.layers.Dropout(stochastic_depth, noise_shape=(None, 1, 1, 1))(x)
     return keras.Model(image, x, name="backbone")
@@ -131,10 +132,10 @@ class FixedWeights:
         return built
 
 
-def use_tiny_backbone(monkeypatch):
+def use_tiny_backbone(monkeypatch, **options):
     """Let ``efficientnet_lite0`` mean ``tiny_network``, and ``_lite1`` one twice as wide."""
     row = Backbone(
-        network=tiny_network,
+        network=functools.partial(tiny_network, **options),
         scaling="lite",
         native_size=SIZE,
         min_size=SIZE,
@@ -143,8 +144,9 @@ def use_tiny_backbone(monkeypatch):
         citation="none",
         stochastic_depth=0.0,
     )
+    monkeypatch.setattr(building, "pretrained", FixedWeights.pretrained)
     monkeypatch.setitem(BACKBONES, BACKBONE, row)
-    wide = dataclasses.replace(row, network=functools.partial(tiny_network, width=2))
+    wide = dataclasses.replace(row, network=functools.partial(tiny_network, width=2, **options))
     monkeypatch.setitem(BACKBONES, WIDE_BACKBONE, wide)
 
 

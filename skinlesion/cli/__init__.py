@@ -13,7 +13,17 @@ import typer
 
 from skinlesion import __version__
 from skinlesion.arguments import hoist, spread
-from skinlesion.cli import config, data, demo, derived, evidence, training, use
+from skinlesion.cli import (
+    config,
+    data,
+    demo,
+    derived,
+    doctor,
+    evidence,
+    training,
+    use,
+    weights,
+)
 from skinlesion.cli.options import be_quiet
 from skinlesion.errors import DataError, SkinlesionError
 
@@ -25,12 +35,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-# In the order of --help; ``config`` and its own commands are in ``config.py``.
+# In the order of --help; those of ``config`` and ``weights`` are in files of their own.
 COMMANDS: dict[str, Callable[..., None]] = {
     "download-isic": data.download_isic,
     "preprocess": data.preprocess,
     "audit": data.audit,
     "preview": data.preview,
+    "find-lr": training.find_lr,
     "train": training.train,
     "finetune": training.finetune,
     "tta": derived.tta,
@@ -41,10 +52,12 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "bundle": use.bundle,
     "predict": use.predict,
     "demo": demo.demo,
+    "doctor": doctor.doctor,
 }
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)
 app.add_typer(config.app, name="config")
+app.add_typer(weights.app, name="weights")
 
 # Options that take several values after one name: --members runs/*
 SEVERAL = {
@@ -55,7 +68,7 @@ SEVERAL = {
     "evaluate": ("--run", "--fail-under"),
 }
 # Options that may stand anywhere on the line.
-ANYWHERE = ("-q", "--quiet", "--debug")
+ANYWHERE = ("-q", "--quiet", "--debug", "--offline")
 
 
 def main() -> None:
@@ -100,6 +113,10 @@ def _options(
     debug: Annotated[
         bool, typer.Option("--debug", help="Show a traceback for every error.")
     ] = False,
+    offline: Annotated[
+        bool,
+        typer.Option("--offline", help="Never use the network, as SKINLESION_OFFLINE=1."),
+    ] = False,
     version: Annotated[
         bool,
         typer.Option(
@@ -108,3 +125,7 @@ def _options(
     ] = False,
 ) -> None:
     be_quiet(quiet)
+    if offline:
+        from skinlesion.offline import go_offline
+
+        go_offline()

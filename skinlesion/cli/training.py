@@ -1,4 +1,4 @@
-"""train, finetune: from a data set to a run."""
+"""train, finetune: from a data set to a run; find-lr: at which learning rate."""
 
 from __future__ import annotations
 
@@ -73,6 +73,50 @@ def finetune(
     with _resumable(path):
         made = command.run(settings, path, resume=resume, overwrite=overwrite, reporter=reporter())
     _print_run(made.path)
+
+
+def find_lr(
+    config: ConfigFile = None,
+    run: Annotated[
+        Path | None, typer.Option("--run", help="Run that a config of finetune starts from.")
+    ] = None,
+    dataset: Annotated[
+        Path | None, typer.Option("--dataset", help="Another data set than the config's.")
+    ] = None,
+    out: Annotated[
+        Path, typer.Option("--out", help="PNG to make, or a folder; a CSV lies beside it.")
+    ] = Path("lr.png"),
+    start: Annotated[float, typer.Option("--start", help="First learning rate.")] = 1e-7,
+    stop: Annotated[float, typer.Option("--stop", help="Last learning rate.")] = 1e-1,
+    steps: Annotated[int, typer.Option("--steps", min=20, help="From one to the other.")] = 100,
+    smoothing: Annotated[
+        float, typer.Option("--smoothing", min=0, max=0.99, help="Share of the past in the curve.")
+    ] = 0.9,
+    overrides: Overrides = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Suggest a learning rate for a config of train or finetune, by a short test that is no run."""
+    from skinlesion.commands import find_lr as command
+    from skinlesion.config import load_recipe
+
+    given = [
+        f"{name}={json.dumps(str(value))}"
+        for name, value in (("run", run), ("dataset", dataset))
+        if value
+    ]
+    settings = load_recipe(config, [*(overrides or []), *given])
+    print(
+        command.run(
+            settings,
+            out,
+            start=start,
+            stop=stop,
+            steps=steps,
+            smoothing=smoothing,
+            overwrite=overwrite,
+            reporter=reporter(),
+        )
+    )
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from skinlesion.data.isic.from_challenge import ChallengeDownload
 from skinlesion.data.isic.outcome import Download, Estimate, Outcome
 from skinlesion.data.isic.urls import host_of
 from skinlesion.errors import ConfigError, DataError, IntegrityError
+from skinlesion.offline import VARIABLE, is_offline
 from skinlesion.progress import Reporter, bytes_text
 
 SPACE_MARGIN = 64 * 2**20
@@ -207,6 +208,11 @@ def _downloads(config: DownloadConfig) -> Iterator[list[Download]]:
             "there is nothing to download",
             expected="archive: {query: ...} or challenge: {years: [...]} in the config",
             fix="pass --config download-isic.yaml, --query TEXT or --challenge 2017",
+        )
+    if is_offline():
+        raise ConfigError(
+            f"download-isic needs the network, which {VARIABLE} or --offline forbids",
+            fix="leave it out, or preprocess images that are on the disk",
         )
     client = Client(
         [host_of(config.api_url), host_of(config.challenge_url), *config.hosts],

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from skinlesion import provenance, runtime
-from skinlesion.config import FinetuneConfig, read_yaml, to_yaml, validate
+from skinlesion.config import FinetuneConfig, to_yaml
 from skinlesion.data.store import open_dataset
-from skinlesion.errors import ConfigError, DataError
+from skinlesion.errors import ConfigError
 from skinlesion.progress import Reporter
 from skinlesion.runs import RunDir, open_run
 from skinlesion.tables import VAL
@@ -41,10 +41,12 @@ def run(
     if resume and RunDir(path).is_finished():
         reporter.say(f"{path} is finished already")
         return RunDir(path)
-    parent = _parent(config)
+    from skinlesion.training.parents import parent_of, with_parents_values
+
+    parent = parent_of(config)
     if path.resolve() == parent.path.resolve():
         raise ConfigError(f"{path} cannot be its own parent", fix="pass another --out")
-    config = _resolve(config, parent)
+    config = with_parents_values(config, parent)
     from skinlesion.training.examples import choose_examples
 
     examples = choose_examples(
@@ -63,9 +65,10 @@ def run(
         made.update_record(
             backbone=parent.record()["backbone"], seed=config.seed, parent=str(parent.path)
         )
-        runtime.prepare(seed=_known(config.seed))
+        runtime.prepare(
+            seed=_known(config.seed), threads=config.threads, deterministic=config.deterministic
+        )
         from skinlesion.training.session import load_run_model, train_model
-        from skinlesion.training.unfreezing import make_stages
 
         made.update_record(devices=runtime.devices())
         model, model_config = load_run_model(parent, seed=_known(config.seed))
@@ -76,44 +79,15 @@ def run(
             config=model_config,
             recipe=config,
             trainable=config.trainable,
-            stages=make_stages(
-                model,
-                config.trainable,
-                config.unfreeze,
-                freeze_batch_norm=config.freeze_batch_norm,
-            ),
+            freeze_batch_norm=config.freeze_batch_norm,
             seed=_known(config.seed),
             reporter=reporter,
         )
     return made
 
 
-def _parent(config: FinetuneConfig) -> RunDir:
-    if config.run is None:
-        raise ConfigError("finetune needs a run to start from", fix="pass --run runs/NAME")
-    parent = RunDir(config.run)
-    if not parent.is_finished() or not parent.model.exists():
-        raise DataError(
-            f"{config.run} is not a finished run with a model",
-            expected="a folder made by train, finetune or soup, come to its end",
-            fix="finish it with --resume, or choose another --run",
-        )
-    return parent
-
-
-def _resolve(config: FinetuneConfig, parent: RunDir) -> FinetuneConfig:
-    """Fill in what is the parent's."""
-    before = {"seed": 0, **read_yaml(parent.config)}  # a soup draws nothing, so it has no seed
-    inherited = {
-        name: before[name] for name in ("seed", "dataset") if getattr(config, name) is None
-    }
-    return validate(
-        {**config.model_dump(mode="json"), **inherited}, FinetuneConfig, where="finetune"
-    )
-
-
 def _known(value: T | None) -> T:
-    """A value that ``_resolve`` has filled in."""
+    """A value that ``with_parents_values`` has filled in."""
     if value is None:
         raise ConfigError("the parent's config gives neither seed nor dataset")
     return value

@@ -10,15 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skinlesion import runtime
-from skinlesion.config import (
-    FinetuneConfig,
-    Recipe,
-    Target,
-    TrainConfig,
-    find_config,
-    load_config,
-    read_yaml,
-)
+from skinlesion.config import Recipe, Target, TrainConfig, load_recipe, read_yaml
 from skinlesion.data.sampling import Images
 from skinlesion.data.store import Dataset, open_dataset
 from skinlesion.errors import ConfigError, DataError
@@ -63,23 +55,20 @@ def read_settings(path: Path | None, overrides: Sequence[str]) -> Settings:
     Raises:
         ConfigError: If it is neither, or its parent run cannot be read.
     """
-    keys = set(read_yaml(find_config(path))) if path else set()
-    keys |= {override.partition("=")[0].strip().partition(".")[0] for override in overrides}
-    if "model" in keys:
-        train = load_config(path, TrainConfig, overrides)
-        views = train.feature_views if train.trainable == "head" else None
-        size = train.model.image_size
-        return Settings(train, train.dataset, train.target, size, train.seed, views)
-    tune = load_config(path, FinetuneConfig, overrides)
-    parent = _parent(tune.run) if tune.run else {}
-    dataset = tune.dataset or parent.get("dataset")
+    config = load_recipe(path, overrides)
+    if isinstance(config, TrainConfig):
+        views = config.feature_views if config.trainable == "head" else None
+        size = config.model.image_size
+        return Settings(config, config.dataset, config.target, size, config.seed, views)
+    parent = _parent(config.run) if config.run else {}
+    dataset = config.dataset or parent.get("dataset")
     return Settings(
-        tune,
+        config,
         dataset and Path(dataset),
         parent.get("target", "malignant"),
         parent.get("image_size", IMAGE_SIZE),
-        parent.get("seed", 0) if tune.seed is None else tune.seed,
-        1 if tune.trainable == "head" else None,
+        parent.get("seed", 0) if config.seed is None else config.seed,
+        1 if config.trainable == "head" else None,
     )
 
 
@@ -149,7 +138,7 @@ def _columns(
     """Pictures and labels of the examples ``chosen``: the originals, then each view."""
     from skinlesion.data.augment import Ranges
     from skinlesion.data.pipeline import view_batches
-    from skinlesion.training.session import image_batches
+    from skinlesion.training.tasks import image_batches
 
     some = Images(images.pixels, images.rows[chosen], images.labels[chosen])
     ranges, size = Ranges(**given.recipe.augment.model_dump()), given.image_size

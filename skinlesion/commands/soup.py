@@ -134,11 +134,11 @@ def _write_model(
 ) -> None:
     """Write ``model``, a build ``like`` that of a member, and its predictions."""
     from skinlesion.training.session import write_predictions, write_weights
+    from skinlesion.training.tasks import logits_by_split
 
     write_weights(model, made)
     write_json(made.model, read_json(like.model))
-    size = model.input_shape[1]
-    write_predictions(model, made, examples, image_size=size, reporter=reporter)
+    write_predictions(made, examples, logits_by_split(model, examples), reporter=reporter)
 
 
 def _cook(
@@ -151,8 +151,8 @@ def _cook(
     """The soup, and each member with its own score on val, the larger the better."""
     from skinlesion.models.weights import load_weights_file
     from skinlesion.training.predict import forward, predict_logits, sigmoid
-    from skinlesion.training.session import PREDICT_BATCH
     from skinlesion.training.soup import SOUPS
+    from skinlesion.training.tasks import PREDICT_BATCH
 
     val, call = examples.images(VAL), forward(model)
     known = [_known_score(member, examples, config.criterion) for member in members]

@@ -50,10 +50,11 @@ def run(
     with open_run(path, to_yaml(config), kind="train", resume=resume, overwrite=overwrite) as made:
         examples.record(made)
         made.update_record(backbone=config.model.backbone, seed=config.seed)
-        runtime.prepare(seed=config.seed)
+        runtime.prepare(
+            seed=config.seed, threads=config.threads, deterministic=config.deterministic
+        )
         from skinlesion import models
         from skinlesion.training.session import inherit_weights, train_model
-        from skinlesion.training.unfreezing import make_stages
 
         made.update_record(devices=runtime.devices())
         inherit_weights(config.model.weights, made, examples)
@@ -65,12 +66,7 @@ def run(
             config=config.model,
             recipe=config,
             trainable=config.trainable,
-            stages=make_stages(
-                model,
-                config.trainable,
-                config.unfreeze,
-                freeze_batch_norm=config.freeze_batch_norm,
-            ),
+            freeze_batch_norm=config.freeze_batch_norm,
             seed=config.seed,
             feature_views=config.feature_views,
             reporter=reporter,

@@ -75,9 +75,17 @@ from skinlesion.config.optimizers import (
     Unfreeze,
 )
 from skinlesion.config.preprocess import Cleaning, Fit, PreprocessConfig
+from skinlesion.config.recipes import load_recipe
 from skinlesion.config.sampling import Balanced, Sampling, Shuffle
 from skinlesion.config.section import Fraction, Positive, Probability, Section
-from skinlesion.config.training import FinetuneConfig, Monitor, Recipe, Target, TrainConfig
+from skinlesion.config.training import (
+    FinetuneConfig,
+    Monitor,
+    Precision,
+    Recipe,
+    Target,
+    TrainConfig,
+)
 
 __all__ = [
     "DIAGNOSIS_1",
@@ -124,6 +132,7 @@ __all__ = [
     "NetBenefitThreshold",
     "Optimizer",
     "Positive",
+    "Precision",
     "PreprocessConfig",
     "Probability",
     "RankMean",
@@ -155,6 +164,7 @@ __all__ = [
     "YoudenThreshold",
     "find_config",
     "load_config",
+    "load_recipe",
     "read_yaml",
     "to_yaml",
     "validate",

@@ -15,6 +15,7 @@ from skinlesion.config.sampling import Sampling, Shuffle
 from skinlesion.config.section import Section
 
 Target = Literal["malignant", "melanoma"]
+Precision = Literal["float32", "bfloat16", "float16"]
 Monitor = Literal["val_auc", "val_average_precision", "val_balanced_accuracy", "val_loss"]
 
 
@@ -39,6 +40,20 @@ class Recipe(Section):
     monitor: Monitor = Field("val_auc", description="chooses the best epoch")
     limit: int | None = Field(
         None, ge=2, description="at most so many training images, class proportions kept"
+    )
+    precision: Precision | Literal["auto"] = Field(
+        "float32", description="of training and of a head's training features; auto: the fastest"
+    )
+    prediction_precision: Precision = Field(
+        "float32", description="of everything that is scored: val after each epoch, predictions"
+    )
+    threads: int | None = Field(None, ge=1, description="of one operation; null: all cores")
+    devices: int | None = Field(
+        None, ge=1, description="GPUs that share each batch; null: all there are"
+    )
+    deterministic: bool = Field(True, description="false: faster on a GPU, but not repeatable")
+    feature_cache: Path | None = Field(
+        None, description="folder of a head's features; null: features/ in the data set's folder"
     )
     unfreeze: Unfreeze | None = Field(
         None, description="open the blocks one after the other; null: all from the start"

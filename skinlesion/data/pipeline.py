@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -128,14 +128,14 @@ class FeatureBatches:
     What comes again within an epoch is seen in the views after that.
 
     Attributes:
-        features: Shape (views, k, d), float32, may be memory-mapped.
+        features: Of each view, shape (k, d), float32, may be memory-mapped.
         labels: Shape (k,), 0 or 1.
         batch_size: The last batch of an epoch may be smaller.
         seed: Of the order.
         balance: Of each batch; None: every row once an epoch.
     """
 
-    features: np.ndarray
+    features: Sequence[np.ndarray]
     labels: np.ndarray
     batch_size: int
     seed: int
@@ -148,7 +148,7 @@ class FeatureBatches:
 
     def epochs(self, start: int, stop: int) -> tf.data.Dataset:
         """(features, labels) of epochs ``start`` to ``stop - 1``, one after the other."""
-        width = self.features.shape[2]
+        width = self.features[0].shape[1]
         return tf.data.Dataset.from_generator(
             lambda: self._read(start, stop),
             output_signature=(
@@ -161,7 +161,13 @@ class FeatureBatches:
         for epoch in range(start, stop):
             for chosen, repeats in self.order.batches(epoch):
                 views = (epoch + repeats) % len(self.features)
-                yield self.features[views, chosen], self.labels[chosen, None].astype(np.float32)
+                yield self._rows(views, chosen), self.labels[chosen, None].astype(np.float32)
+
+    def _rows(self, views: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+        found = np.empty((len(chosen), self.features[0].shape[1]), np.float32)
+        for view in np.unique(views):
+            found[views == view] = self.features[view][chosen[views == view]]
+        return found
 
 
 def view_batches(
@@ -184,9 +190,10 @@ def view_batches(
         ranges: Of the augmentation; None: views are clean.
     """
     side = images.pixels.image_size
-    uniform = uniforms(len(images.pixels), seed=seed, epoch=view)
 
     def read() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        # Made here, not outside: TensorFlow keeps this function, and all it refers to, for good.
+        uniform = uniforms(len(images.pixels), seed=seed, epoch=view)
         for first in range(0, len(images.rows), batch_size):
             batch = images.rows[first : first + batch_size]
             yield images.pixels.read(batch), uniform[batch]

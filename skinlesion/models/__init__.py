@@ -1,7 +1,13 @@
 """Classifiers: a table of backbones, how they are built, and which part is trained."""
 
 from skinlesion.models.backbones import BACKBONES, Backbone
-from skinlesion.models.building import build_model, count_parameters, feature_extractor, head
+from skinlesion.models.building import (
+    build_model,
+    count_parameters,
+    feature_extractor,
+    head,
+    save_weights,
+)
 from skinlesion.models.freezing import blocks, depths, set_trainable
 
 __all__ = [
@@ -13,5 +19,6 @@ __all__ = [
     "depths",
     "feature_extractor",
     "head",
+    "save_weights",
     "set_trainable",
 ]

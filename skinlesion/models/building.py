@@ -14,11 +14,19 @@ import keras
 from skinlesion.errors import ConfigError
 from skinlesion.models.backbones import BACKBONES, Backbone
 from skinlesion.models.scaling import SCALINGS
-from skinlesion.models.weights import load_weights_file
+from skinlesion.models.weights import load_weights_file, pretrained
 
 POOLINGS = {
     "avg": keras.layers.GlobalAveragePooling2D,
     "max": keras.layers.GlobalMaxPooling2D,
+}
+
+
+# How Keras calls each precision: weights stay float32, layers compute in the other.
+POLICIES = {
+    "float32": "float32",
+    "bfloat16": "mixed_bfloat16",
+    "float16": "mixed_float16",
 }
 
 
@@ -32,6 +40,7 @@ def build_model(
     batch_norm: bool = False,
     stochastic_depth: float | None = None,
     seed: int = 0,
+    precision: str = "float32",
 ) -> keras.Model:
     """RGB pixels, shape (n, s, s, 3), float32 in [0, 255], to one logit, shape (n, 1), float32.
 
@@ -49,6 +58,7 @@ def build_model(
         stochastic_depth: For efficientnets only: rate in [0, 1) at which training skips the last
             residual block, earlier ones less in proportion, Huang et al. 2016; None: the family's.
         seed: Of the initial weights and of dropout; no global generator is changed.
+        precision: One of ``POLICIES``: what the backbone computes in; weights are float32 in each.
 
     Raises:
         ConfigError: If an argument does not suit the backbone.
@@ -57,7 +67,7 @@ def build_model(
     """
     row = _checked_row(backbone, image_size, weights, pooling, batch_norm)
     options = {"batch_norm": True} if batch_norm else _stochastic_depth(backbone, stochastic_depth)
-    with _seeded(seed):
+    with _seeded(seed), _policy(precision):
         network = _network(row, image_size, weights, options)
         image = keras.Input((image_size, image_size, 3), name="image")
         x = image
@@ -70,7 +80,7 @@ def build_model(
         x = pool(name="pooling", dtype="float32")(x)
         x = keras.layers.Dropout(dropout, seed=seed, name="dropout", dtype="float32")(x)
         x = keras.layers.Dense(1, name="logit", dtype="float32")(x)
-    model = keras.Model(image, x, name=backbone)
+        model = keras.Model(image, x, name=backbone)
     if weights not in ("none", "imagenet"):
         load_weights_file(model, Path(weights))
     return model
@@ -89,6 +99,12 @@ def head(model: keras.Model) -> keras.Model:
     features = keras.Input(model.get_layer("pooling").output.shape[1:], name="features")
     dropped = model.get_layer("dropout")(features)
     return keras.Model(features, model.get_layer("logit")(dropped), name="head")
+
+
+def save_weights(model: keras.Model, path: Path) -> None:
+    """Write the weights alone to ``path``, which ends in ``.weights.h5``."""
+    # A compiled model would add its optimiser, twice the size of the weights.
+    keras.Model(model.inputs, model.outputs).save_weights(path)
 
 
 def count_parameters(model: keras.Model, *, trainable_only: bool = False) -> int:
@@ -134,8 +150,19 @@ def _network(
 ) -> keras.Model:
     network = functools.partial(row.network, **options)
     if weights == "imagenet" and row.imagenet is not None:
-        return row.imagenet.pretrained(network, image_size)
+        return pretrained(row.imagenet, network, image_size)
     return network(image_size)
+
+
+@contextlib.contextmanager
+def _policy(precision: str) -> Iterator[None]:
+    """Give new layers the policy of ``precision``; Keras's global policy is put back."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(POLICIES[precision])
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 @contextlib.contextmanager

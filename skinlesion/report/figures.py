@@ -8,20 +8,27 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from skinlesion.errors import DataError
 from skinlesion.folders import atomic_path
+from skinlesion.report.drawing import (
+    BLUE,
+    FONT,
+    GREY,
+    INK,
+    LINES,
+    ORANGE,
+    TITLE_FONT,
+    blank_figure,
+    label_axes,
+    legend_below,
+)
 
 DPI = 150
-# Okabe and Ito's palette, told apart by colour-blind readers.
-BLUE, ORANGE, INK, GREY = "#0072B2", "#D55E00", "#222222", "#8A8A8A"
-LINES = (BLUE, ORANGE, "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 SHADES = LinearSegmentedColormap.from_list("shades", ["#F4F8FB", "#9CC7E3", "#0072B2"])
-FONT, SMALL_FONT, TITLE_FONT = 11, 10, 12.5
 LOSSES = ("loss", "val_loss")
 SMALLER_IS_BETTER = "loss"
 
@@ -39,7 +46,7 @@ def confusion_figure(
     table = np.array([[counts["tn"], counts["fp"]], [counts["fn"], counts["tp"]]])
     totals = table.sum(axis=1, keepdims=True)
     shares = table / np.where(totals, totals, 1)
-    figure = _figure(4.8, 4.6)
+    figure = blank_figure(4.8, 4.6)
     axes = figure.add_subplot()
     axes.imshow(shares, cmap=SHADES, vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(table):
@@ -56,7 +63,7 @@ def confusion_figure(
     axes.grid(which="minor", color="white", linewidth=3)
     axes.tick_params(which="both", length=0, labelsize=FONT)
     axes.spines[:].set_visible(False)
-    _label(axes, title, "predicted class", "true class (percent of each row)")
+    label_axes(axes, title, "predicted class", "true class (percent of each row)")
     return figure
 
 
@@ -81,7 +88,7 @@ def roc_figure(
         DataError: If one of the classes is absent.
     """
     false_positive_rate, sensitivity, _ = roc_points(y_true, y_prob)
-    figure = _figure(5.2, 6.2)
+    figure = blank_figure(5.2, 6.2)
     axes = figure.add_subplot()
     axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1.2, label="chance (AUC 0.5)")
     axes.plot(
@@ -93,8 +100,10 @@ def roc_figure(
         text = f"threshold {threshold:.3g}: sensitivity {y:.3f}, specificity {1 - x:.3f}"
         _mark(axes, x, y, text)
     _unit_square(axes)
-    _label(axes, title, "1 - specificity (false positive rate)", "sensitivity (true positive rate)")
-    _legend_below(axes)
+    label_axes(
+        axes, title, "1 - specificity (false positive rate)", "sensitivity (true positive rate)"
+    )
+    legend_below(axes)
     return figure
 
 
@@ -120,7 +129,7 @@ def precision_recall_figure(
     """
     recall, precision, _ = precision_recall_points(y_true, y_prob)
     prevalence = float(np.mean(y_true))
-    figure = _figure(5.2, 6.2)
+    figure = blank_figure(5.2, 6.2)
     axes = figure.add_subplot()
     baseline = f"chance: the prevalence, {prevalence:.1%}"
     axes.axhline(prevalence, color=GREY, linestyle="--", linewidth=1.2, label=baseline)
@@ -139,8 +148,8 @@ def precision_recall_figure(
         x, y = called[y_true == 1].mean(), y_true[called].mean()
         _mark(axes, x, y, f"threshold {threshold:.3g}: recall {x:.3f}, precision {y:.3f}")
     _unit_square(axes)
-    _label(axes, title, "recall (sensitivity)", "precision (positive predictive value)")
-    _legend_below(axes)
+    label_axes(axes, title, "recall (sensitivity)", "precision (positive predictive value)")
+    legend_below(axes)
     return figure
 
 
@@ -158,13 +167,13 @@ def training_figure(history: Mapping[str, Sequence[float]], *, monitor: str, tit
     columns = {name: np.asarray(values, dtype=float) for name, values in history.items()}
     best = _best_epoch(columns, monitor)
     scores = [name for name in columns if name.startswith("val_") and name not in LOSSES]
-    figure = _figure(9.6, 5.2)
+    figure = blank_figure(9.6, 5.2)
     figure.suptitle(title, size=TITLE_FONT, color=INK)
     left, right = figure.subplots(1, 2)
     _draw_columns(left, columns, [name for name in LOSSES if name in columns], best)
-    _label(left, "", "epoch", "loss")
+    label_axes(left, "", "epoch", "loss")
     _draw_columns(right, columns, scores, best)
-    _label(right, "", "epoch", "validation score")
+    label_axes(right, "", "epoch", "validation score")
     if scores:
         right.set_ylim(top=min(right.get_ylim()[1], 1.005))
     return figure
@@ -251,7 +260,7 @@ def _draw_columns(
         label=f"best epoch: {epochs[best]:g}",
     )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _legend_below(axes)
+    legend_below(axes)
 
 
 def _plain(column: str) -> str:
@@ -271,29 +280,7 @@ def _interval(estimate: tuple[float, float, float]) -> str:
     return f"{value:.3f} ({low:.3f}-{high:.3f})"
 
 
-def _figure(width: float, height: float) -> Figure:
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
 def _unit_square(axes: Axes) -> None:
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_ticks(np.linspace(0, 1, 6))
-
-
-def _label(axes: Axes, title: str, x: str, y: str) -> None:
-    axes.set_title(title, size=TITLE_FONT, color=INK, pad=10)
-    axes.set_xlabel(x, size=FONT, color=INK)
-    axes.set_ylabel(y, size=FONT, color=INK)
-    axes.tick_params(colors=INK, labelsize=SMALL_FONT)
-    if axes.spines["top"].get_visible():
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(color="#E4E4E4", linewidth=0.8)
-        axes.set_axisbelow(True)
-
-
-def _legend_below(axes: Axes) -> None:
-    """Beside the curves, so that it never hides one."""
-    axes.legend(loc="upper left", bbox_to_anchor=(0, -0.13), fontsize=SMALL_FONT, frameon=False)

@@ -17,6 +17,7 @@ from skinlesion.metrics.scores import SCORES
 from skinlesion.progress import Counter, Reporter
 from skinlesion.training.averaging import Average, make_average
 from skinlesion.training.checkpoint import Checkpoints, History
+from skinlesion.training.devices import shared_batches
 from skinlesion.training.optimizers import make_optimizer
 from skinlesion.training.predict import sigmoid
 from skinlesion.training.unfreezing import Stage, one_stage, stage_of
@@ -70,7 +71,9 @@ def fit(
     average = make_average(model, recipe)
     history = checkpoints.history()
     stage = stage_of(stages, max(len(history) - 1, 0))
-    _open(stage, model, loss, recipe, steps=batches.order.steps, depths=depths or {})
+    steps, depths = batches.order.steps, depths or {}
+    stage.open()
+    compile_model(model, loss, recipe, steps=steps, depths=depths)
     if history:
         average.restore(checkpoints.restore_last(model))
     epochs = _Epochs(batches, validate, recipe, checkpoints, reporter, on_epoch, history, average)
@@ -78,14 +81,15 @@ def fit(
         while len(history) < recipe.epochs and not _should_stop(history, recipe):
             if stage is not (stage := stage_of(stages, len(history))):
                 before = model.optimizer
-                _open(stage, model, loss, recipe, steps=batches.order.steps, depths=depths or {})
+                stage.open()
+                compile_model(model, loss, recipe, steps=steps, depths=depths)
                 _carry_over(before, model.optimizer)
             stop = min(stage.stop, recipe.epochs)
             model.fit(
-                batches.epochs(len(history), stop),
+                shared_batches(batches.epochs(len(history), stop), model.distribute_strategy),
                 initial_epoch=len(history),
                 epochs=stop,
-                steps_per_epoch=batches.order.steps,
+                steps_per_epoch=steps,
                 shuffle=False,  # the batches are in their epoch's order already
                 verbose=0,
                 callbacks=[epochs],
@@ -131,27 +135,39 @@ def validation_scores(
     }
 
 
-def _open(
-    stage: Stage,
+def compile_model(
     model: keras.Model,
     loss: keras.losses.Loss,
     recipe: Recipe,
     *,
     steps: int,
     depths: Mapping[str, int],
+    rate: keras.optimizers.schedules.LearningRateSchedule | None = None,
 ) -> None:
-    """Set the flags of ``stage`` and compile ``model`` with an optimiser of what is trained."""
-    stage.open()
+    """Compile ``model`` with an optimiser of the weights that are trained as its flags are now.
+
+    Args:
+        model: With one logit.
+        loss: Of (labels, logits), each (b, 1).
+        recipe: Optimiser and schedule.
+        steps: Batches an epoch.
+        depths: As in ``fit``.
+        rate: Instead of the recipe's schedule.
+    """
     decay = recipe.optimizer.layer_decay
-    optimizer = make_optimizer(
-        recipe.optimizer,
-        recipe.schedule,
-        steps=steps,
-        epochs=recipe.epochs,
-        multiplier=(lambda one: decay ** depths.get(one.path, 0)) if decay < 1 else None,
-    )
-    model.compile(optimizer=optimizer, loss=loss, jit_compile=False)
-    optimizer.build(model.trainable_variables)
+    with model.distribute_strategy.scope():
+        optimizer = make_optimizer(
+            recipe.optimizer,
+            recipe.schedule,
+            steps=steps,
+            epochs=recipe.epochs,
+            multiplier=(lambda one: decay ** depths.get(one.path, 0)) if decay < 1 else None,
+        )
+        if rate is not None:
+            optimizer.learning_rate = rate
+        # Keras wraps the optimizer of a float16 model into one that scales the loss.
+        model.compile(optimizer=optimizer, loss=loss, jit_compile=False)
+        model.optimizer.build(model.trainable_variables)
 
 
 def _carry_over(old: keras.optimizers.Optimizer, new: keras.optimizers.Optimizer) -> None:

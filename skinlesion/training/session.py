@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -13,11 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from skinlesion import models, provenance, runtime
-from skinlesion.config import Balanced, ModelConfig, Recipe, Trainable
-from skinlesion.data.augment import Ranges
-from skinlesion.data.order import Balance
-from skinlesion.data.pipeline import FeatureBatches, ImageBatches
-from skinlesion.data.sampling import Images
+from skinlesion.config import ModelConfig, Recipe, Trainable
 from skinlesion.data.store import Dataset
 from skinlesion.errors import DataError
 from skinlesion.folders import atomic_path
@@ -27,14 +21,13 @@ from skinlesion.runs import RunDir, read_json, write_json
 from skinlesion.tables import TRAIN, VAL, write_rows
 from skinlesion.training.checkpoint import Checkpoints, History
 from skinlesion.training.examples import Examples
-from skinlesion.training.fit import Batches, chosen_epoch, fit
-from skinlesion.training.predict import cache_features, forward, predict_logits, sigmoid
-from skinlesion.training.unfreezing import Stage
+from skinlesion.training.fit import chosen_epoch, fit
+from skinlesion.training.precision import copy_weights
+from skinlesion.training.predict import sigmoid
+from skinlesion.training.tasks import Job, Logits
+from skinlesion.training.unfreezing import make_stages
 
 MODEL_SCHEMA = 1
-PREDICT_BATCH = 32
-
-Validate = Callable[[], tuple[np.ndarray, np.ndarray]]
 
 
 def train_model(
@@ -45,7 +38,7 @@ def train_model(
     config: ModelConfig,
     recipe: Recipe,
     trainable: Trainable,
-    stages: Sequence[Stage],
+    freeze_batch_norm: bool,
     seed: int,
     feature_views: int = 1,
     reporter: Reporter,
@@ -59,7 +52,7 @@ def train_model(
         config: What ``model`` was built from.
         recipe: How to train.
         trainable: If "head", the head is trained on cached features.
-        stages: Of the whole model, see ``make_stages``.
+        freeze_batch_norm: As in ``models.set_trainable``.
         seed: Of order and augmentation; dropout has the model's.
         feature_views: Views cached for a head.
         reporter: Told of the progress.
@@ -68,26 +61,34 @@ def train_model(
         One row an epoch.
     """
     started = time.perf_counter()
+    models.set_trainable(model, trainable, freeze_batch_norm=freeze_batch_norm)
     reporter.say(_introduction(model, examples))
-    job = _Job(model, run, examples, config.image_size, recipe, seed, reporter)
     is_head = trainable == "head"
-    trained, batches, validate = job.head(feature_views) if is_head else job.whole()
+    job = Job(model, run, examples, config, recipe, seed, reporter)
+    task = job.head(feature_views) if is_head else job.whole()
+    stages = None
+    if not is_head:
+        stages = make_stages(
+            task.trained, trainable, recipe.unfreeze, freeze_batch_norm=freeze_batch_norm
+        )
     with contextlib.closing(_Log(run)) as log:
         history = fit(
-            trained,
-            batches,
-            validate,
-            loss=_loss(recipe, batches.order.shown_labels),
+            task.trained,
+            task.batches,
+            lambda: (examples.images(VAL).labels, task.logits(VAL, None)),
+            loss=loss_of(recipe, task.batches.order.shown_labels),
             recipe=recipe,
             checkpoints=Checkpoints(run.state),
             reporter=reporter,
             on_epoch=log.write,
-            stages=None if is_head else stages,
+            stages=stages,
             depths=models.depths(model),
         )
     write_history(run, history)  # a run killed after its last epoch may not have come to it
+    if trainable != "head":
+        copy_weights(task.trained, model)
     write_model(model, run, config=config, dataset=examples.dataset)
-    write_predictions(model, run, examples, image_size=config.image_size, reporter=reporter)
+    write_predictions(run, examples, task.logits, reporter=reporter)
     best = history[chosen_epoch(history, recipe)]
     run.finish(seconds=round(time.perf_counter() - started, 1), epochs=len(history), best=best)
     return history
@@ -105,79 +106,6 @@ def _introduction(model: keras.Model, examples: Examples) -> str:
         f"{model.name}: {every:,} parameters, {trained:,} trained; {', '.join(sizes)};"
         f" {', '.join(runtime.devices())}"
     )
-
-
-@dataclass(frozen=True)
-class _Job:
-    """What both ways of training have in common; each returns (model, batches, validate)."""
-
-    model: keras.Model
-    run: RunDir
-    examples: Examples
-    image_size: int
-    recipe: Recipe
-    seed: int
-    reporter: Reporter
-
-    def whole(self) -> tuple[keras.Model, Batches, Validate]:
-        """The whole model on augmented images."""
-        val = self.examples.images(VAL)
-        call = forward(self.model)
-
-        def validate() -> tuple[np.ndarray, np.ndarray]:
-            logits = predict_logits(call, val, image_size=self.image_size, batch_size=PREDICT_BATCH)
-            return val.labels, logits
-
-        train = self.examples.images(TRAIN)
-        batches = image_batches(train, self.recipe, image_size=self.image_size, seed=self.seed)
-        return self.model, batches, validate
-
-    def head(self, views: int) -> tuple[keras.Model, Batches, Validate]:
-        """The head on features: one pass over the pixels for each view, then none."""
-        train, val = self.examples.images(TRAIN), self.examples.images(VAL)
-        extractor, head = models.feature_extractor(self.model), models.head(self.model)
-        with self.reporter.counting("features", len(train.rows) * views + len(val.rows)) as counter:
-
-            def cache(images: Images, name: str, views: int) -> np.ndarray:
-                return cache_features(
-                    extractor,
-                    images,
-                    self.run.state / f"features-{name}.npy",
-                    views=views,
-                    image_size=self.image_size,
-                    batch_size=PREDICT_BATCH,
-                    seed=self.seed,
-                    ranges=_ranges(self.recipe),
-                    advance=counter.advance,
-                )
-
-            train_features, val_features = cache(train, TRAIN, views), cache(val, VAL, 1)[0]
-        call = forward(head)
-
-        def validate() -> tuple[np.ndarray, np.ndarray]:
-            return val.labels, call(tf.constant(val_features)).numpy()[:, 0]
-
-        batches = FeatureBatches(
-            train_features, train.labels, self.recipe.batch_size, self.seed, _balance(self.recipe)
-        )
-        return head, batches, validate
-
-
-def image_batches(images: Images, recipe: Recipe, *, image_size: int, seed: int) -> ImageBatches:
-    """What ``recipe`` trains a whole model on."""
-    return ImageBatches(
-        images, image_size, recipe.batch_size, seed, _ranges(recipe), _balance(recipe)
-    )
-
-
-def _ranges(recipe: Recipe) -> Ranges:
-    return Ranges(**recipe.augment.model_dump())
-
-
-def _balance(recipe: Recipe) -> Balance | None:
-    if isinstance(recipe.sampling, Balanced):
-        return Balance(**recipe.sampling.model_dump(exclude={"name"}))
-    return None
 
 
 class _Log:
@@ -204,7 +132,8 @@ def write_history(run: RunDir, history: History) -> None:
     write_rows(run.history, list(history[0]), [list(row.values()) for row in history])
 
 
-def _loss(recipe: Recipe, labels: np.ndarray) -> keras.losses.Loss:
+def loss_of(recipe: Recipe, labels: np.ndarray) -> keras.losses.Loss:
+    """The loss of ``recipe``, fitted to training labels, shape (k,)."""
     return fitted_loss(labels, **recipe.loss.model_dump())
 
 
@@ -217,6 +146,7 @@ def write_model(model: keras.Model, run: RunDir, *, config: ModelConfig, dataset
     record = {
         "schema": MODEL_SCHEMA,
         **config.model_dump(mode="json", exclude={"weights"}),
+        "precision": run.record()["precision"],
         "parameters": models.count_parameters(model),
         "preprocessing": {
             "stored_size": dataset.pixels.image_size,
@@ -229,8 +159,7 @@ def write_model(model: keras.Model, run: RunDir, *, config: ModelConfig, dataset
 def write_weights(model: keras.Model, run: RunDir) -> None:
     """Write the weights alone."""
     with atomic_path(run.weights) as temporary:
-        # A compiled model would add its optimiser, twice the size of the weights.
-        keras.Model(model.inputs, model.outputs).save_weights(temporary)
+        models.save_weights(model, temporary)
 
 
 def inherit_weights(weights: str, run: RunDir, examples: Examples) -> None:
@@ -251,6 +180,8 @@ def inherit_weights(weights: str, run: RunDir, examples: Examples) -> None:
 def load_run_model(run: RunDir, *, seed: int = 0) -> tuple[keras.Model, ModelConfig]:
     """Rebuild the model of a finished run from our own code and load its weights.
 
+    It computes in the precision that the run's predictions were made in.
+
     Args:
         run: Of train, finetune or soup.
         seed: Of dropout, if the model is trained further.
@@ -266,26 +197,19 @@ def load_run_model(run: RunDir, *, seed: int = 0) -> tuple[keras.Model, ModelCon
     record = read_json(run.model)
     fields = {name: record[name] for name in ModelConfig.model_fields if name in record}
     config = ModelConfig.model_validate({**fields, "weights": str(run.weights)})
-    return models.build_model(**config.model_dump(), seed=seed), config
+    precision = record.get("precision", {}).get("prediction", "float32")
+    return models.build_model(**config.model_dump(), seed=seed, precision=precision), config
 
 
 def write_predictions(
-    model: keras.Model, run: RunDir, examples: Examples, *, image_size: int, reporter: Reporter
+    run: RunDir, examples: Examples, logits: Logits, *, reporter: Reporter
 ) -> None:
-    """Write predictions on every split but train."""
-    call = forward(model)
+    """Write predictions on every split but train, from the ``logits`` of each."""
     splits = examples.predicted_splits()
     total = sum(len(examples.images(split).rows) for split in splits)
     with reporter.counting("predictions", total) as bar:
         for split in splits:
-            images = examples.images(split)
-            logits = predict_logits(
-                call,
-                images,
-                image_size=image_size,
-                batch_size=PREDICT_BATCH,
-                advance=bar.advance,
-            )
             path = run.predictions(split)
             path.parent.mkdir(exist_ok=True)
-            examples.predictions(split, sigmoid(logits)).write_csv(path)
+            y_prob = sigmoid(logits(split, bar.advance))
+            examples.predictions(split, y_prob).write_csv(path)

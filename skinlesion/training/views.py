@@ -20,7 +20,8 @@ from skinlesion.progress import Reporter
 from skinlesion.runs import RunDir
 from skinlesion.training.examples import Examples
 from skinlesion.training.predict import forward, logits_of_batches, sigmoid
-from skinlesion.training.session import PREDICT_BATCH, load_run_model
+from skinlesion.training.session import load_run_model
+from skinlesion.training.tasks import PREDICT_BATCH
 
 # To be raised when a view of the same name shows other pixels: older logits are left alone then.
 VERSION = 1

@@ -8,9 +8,9 @@ import keras
 
 from skinlesion.config import AdamW, Lion, Optimizer, Schedule, Sgd
 from skinlesion.training.optimizers.depth import scale_by_variable
-from skinlesion.training.optimizers.schedules import OneCycle, WarmupDecay
+from skinlesion.training.optimizers.schedules import Exponential, OneCycle, WarmupDecay
 
-__all__ = ["NO_DECAY", "OneCycle", "WarmupDecay", "make_optimizer"]
+__all__ = ["NO_DECAY", "Exponential", "OneCycle", "WarmupDecay", "make_optimizer"]
 
 NO_DECAY = ("bias", "gamma", "beta")
 

@@ -80,6 +80,38 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
         }
 
 
+@keras.saving.register_keras_serializable("skinlesion")
+class Exponential(keras.optimizers.schedules.LearningRateSchedule):
+    """From ``start`` to ``stop``, multiplied by the same number at each step.
+
+    Args:
+        start: The first rate.
+        stop: The last.
+        total_steps: At least 2.
+        batches: A step.
+    """
+
+    def __init__(self, start: float, stop: float, total_steps: int, batches: int = 1) -> None:
+        super().__init__()
+        self.start, self.stop = start, stop
+        self.total_steps, self.batches = total_steps, batches
+
+    def __call__(self, step: Any) -> tf.Tensor:
+        """The rate of batch ``step``, counted from 0."""
+        position = tf.cast(step // self.batches, tf.float32)
+        progress = tf.minimum(position / (self.total_steps - 1), 1.0)
+        return self.start * tf.exp(math.log(self.stop / self.start) * progress)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {
+            "start": self.start,
+            "stop": self.stop,
+            "total_steps": self.total_steps,
+            "batches": self.batches,
+        }
+
+
 def _half_cosine(start: float, end: float, progress: tf.Tensor) -> tf.Tensor:
     progress = tf.clip_by_value(progress, 0.0, 1.0)
     return end + (start - end) * 0.5 * (1.0 + tf.cos(math.pi * progress))
