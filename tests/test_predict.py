@@ -135,6 +135,22 @@ def test_half_precision_changes_little(made, predictor, tmp_path):
     assert 0 < max(differences) < 0.01
 
 
+def test_a_bundle_computes_in_the_precision_of_the_run(made, predictor, tmp_path):
+    shutil.copytree(made / "run0", tmp_path / "run")
+    model = RunDir(tmp_path / "run").model
+    record = read_json(model)
+    record["precision"] = {**record["precision"], "prediction": "bfloat16"}
+    model.write_text(json.dumps(record))
+    bundling.run(tmp_path / "run", tmp_path / "b", reporter=QuickReporter())
+    files = list(files_of(made, "test").values())
+
+    run, bundle = (answers(api.load_model(tmp_path / name), files) for name in ("run", "b"))
+
+    assert [a.probability for a in bundle] == pytest.approx([a.probability for a in run], abs=1e-5)
+    float32 = answers(predictor, files)
+    assert [a.probability for a in bundle] != [a.probability for a in float32]
+
+
 def test_the_batch_size_changes_nothing(made, predictor):
     files = list(files_of(made, "test").values())
 
