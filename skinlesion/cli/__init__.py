@@ -13,7 +13,17 @@ import typer
 
 from skinlesion import __version__
 from skinlesion.arguments import hoist, spread
-from skinlesion.cli import config, data, demo, derived, doctor, evidence, training, weights
+from skinlesion.cli import (
+    config,
+    data,
+    demo,
+    derived,
+    doctor,
+    evidence,
+    training,
+    use,
+    weights,
+)
 from skinlesion.cli.options import be_quiet
 from skinlesion.errors import DataError, SkinlesionError
 
@@ -40,6 +50,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "ensemble": evidence.ensemble,
     "evaluate": evidence.evaluate,
     "compare": evidence.compare,
+    "bundle": use.bundle,
+    "predict": use.predict,
     "demo": demo.demo,
     "doctor": doctor.doctor,
 }

@@ -1,0 +1,42 @@
+"""The model bundle: one file, or folder, that holds all that predicting needs and runs nothing."""
+
+from skinlesion.bundle.container import SUFFIX, Bundle, default_bundle, read_bundle, write_bundle
+from skinlesion.bundle.description import (
+    SCHEMA,
+    Calibration,
+    Combined,
+    Conformal,
+    Description,
+    Interval,
+    Member,
+    OperatingPoint,
+    Preprocessing,
+    Scores,
+    TrainingData,
+    ViewOf,
+    WeightsFile,
+)
+from skinlesion.bundle.tensors import decode_tensors, encode_tensors
+
+__all__ = [
+    "SCHEMA",
+    "SUFFIX",
+    "Bundle",
+    "Calibration",
+    "Combined",
+    "Conformal",
+    "Description",
+    "Interval",
+    "Member",
+    "OperatingPoint",
+    "Preprocessing",
+    "Scores",
+    "TrainingData",
+    "ViewOf",
+    "WeightsFile",
+    "decode_tensors",
+    "default_bundle",
+    "encode_tensors",
+    "read_bundle",
+    "write_bundle",
+]

@@ -1,0 +1,186 @@
+"""A bundle on disk: a zip that is not compressed, or a folder; read with suspicion."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import stat
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from skinlesion.bundle.description import SCHEMA, Description, WeightsFile
+from skinlesion.bundle.files import MODEL, changed, foreign, opened
+from skinlesion.errors import DataError, IntegrityError, MissingExtraError
+from skinlesion.folders import atomic_path, new_folder
+
+SUFFIX = ".skinlesion"
+DEFAULT = Path(__file__).parents[1] / "weights" / f"default{SUFFIX}"
+CHECKSUM = "checksum"
+MAX_MODEL_BYTES = 8 << 20
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What is in it, checked but for the weights, which are checked as they are read.
+
+    Attributes:
+        path: Where it is.
+        description: The content of model.json.
+        checksum: Of model.json, which names all files by SHA-256: it names the bundle.
+    """
+
+    path: Path
+    description: Description
+    checksum: str
+
+    def weights(self) -> Iterator[bytes]:
+        """The bytes of each member's weights in turn, of the length and SHA-256 promised."""
+        with opened(self.path) as (_, read):
+            for member in self.description.members:
+                assert member.weights is not None  # read_bundle saw to it
+                content = read(member.weights.name, member.weights.bytes)
+                received = hashlib.sha256(content).hexdigest()
+                if received != member.weights.sha256 or len(content) != member.weights.bytes:
+                    raise changed(self.path, member.weights.name)
+                yield content
+
+
+def default_bundle() -> Path:
+    """The bundle that comes with the package; MissingExtraError if none does."""
+    if not DEFAULT.exists():
+        raise MissingExtraError(
+            "no model came with this installation",
+            expected=f"{DEFAULT}, or a model of your own",
+            fix="pass --model with a run folder, or with what skinlesion bundle wrote",
+        )
+    return DEFAULT
+
+
+def write_bundle(
+    path: Path,
+    description: Description,
+    weights: Iterable[tuple[WeightsFile, bytes]],
+    *,
+    overwrite: bool = False,
+) -> Description:
+    """Write a bundle, whole or not at all; the same content gives the same bytes.
+
+    Args:
+        path: A file if it ends in ``.skinlesion``, else a folder.
+        description: Its members' weights are filled in.
+        weights: Of each member in order; one at a time is in memory.
+        overwrite: Replace what stands there.
+
+    Returns:
+        The description with the members' files.
+
+    Raises:
+        DataError: If ``path`` exists and ``overwrite`` is false.
+    """
+    if path.suffix != SUFFIX:
+        with new_folder(path, overwrite=overwrite) as folder:
+            return _write(
+                description, weights, lambda name, content: (folder / name).write_bytes(content)
+            )
+    if path.exists() and (path.is_dir() or not overwrite):
+        raise DataError(
+            f"{path} exists already",
+            fix="choose another --out, or pass --overwrite to replace the file",
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        return _write(
+            description, weights, lambda name, content: archive.writestr(_entry(name), content)
+        )
+
+
+def _write(
+    description: Description,
+    weights: Iterable[tuple[WeightsFile, bytes]],
+    put: Callable[[str, bytes], object],
+) -> Description:
+    """``put`` the weights, then model.json, which names their SHA-256."""
+    members = []
+    for member, (file, content) in zip(description.members, weights, strict=True):
+        put(file.name, content)
+        members.append(member.model_copy(update={"weights": file}))
+    whole = description.model_copy(update={"members": tuple(members)})
+    values = whole.model_dump(mode="json")
+    text = json.dumps({**values, CHECKSUM: _checksum(values)}, indent=2, ensure_ascii=False)
+    put(MODEL, text.encode())
+    return whole
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(name, _EPOCH)
+    entry.external_attr = (stat.S_IFREG | 0o644) << 16
+    return entry
+
+
+def read_bundle(path: Path) -> Bundle:
+    """Open a bundle and check all of it but the weights.
+
+    Raises:
+        DataError: If it is missing, is something else, or of another version.
+        IntegrityError: If it was changed, or its parts are not what a bundle may hold.
+    """
+    if not path.exists():
+        raise DataError(
+            f"there is no model {path}", expected=f"a run folder, or a {SUFFIX} file or folder"
+        )
+    with opened(path) as (names, read):
+        if MODEL not in names:
+            raise foreign(path, f"it holds no {MODEL}")
+        values = _parse(path, read(MODEL, MAX_MODEL_BYTES))
+    checksum = values.pop(CHECKSUM, None)
+    if values.get("schema_version") != SCHEMA:
+        raise DataError(
+            f"{path} is a bundle of version {values.get('schema_version')!r}",
+            expected=f"version {SCHEMA}",
+            fix="install the skinlesion that wrote it, or bundle the run again",
+        )
+    if checksum != _checksum(values):
+        raise changed(path, MODEL)
+    try:
+        description = Description.model_validate(values)
+    except ValidationError as error:
+        raise IntegrityError(
+            f"{path}: {MODEL} does not describe a model",
+            which=[_problem(problem) for problem in error.errors()],
+            fix="bundle the run again",
+        ) from error
+    listed = [member.weights.name for member in description.members if member.weights]
+    if sorted([MODEL, *listed]) != sorted(names) or len(listed) != len(description.members):
+        raise IntegrityError(
+            f"{path} does not hold the files that its {MODEL} lists",
+            expected=", ".join([MODEL, *listed]),
+            which=sorted(names),
+        )
+    return Bundle(path, description, str(checksum))
+
+
+def _parse(path: Path, content: bytes) -> dict[str, Any]:
+    try:
+        values = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise foreign(path, f"its {MODEL} is not JSON") from error
+    if not isinstance(values, dict):
+        raise foreign(path, f"its {MODEL} is not an object")
+    return values
+
+
+def _checksum(values: dict[str, Any]) -> str:
+    """SHA-256 of the values, however they are laid out."""
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _problem(problem: Any) -> str:
+    where = ".".join(str(part) for part in problem["loc"])
+    return f"{where}: {problem['msg']}"

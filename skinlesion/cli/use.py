@@ -1,0 +1,95 @@
+"""bundle, predict: from a finished run to answers on images of one's own."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from skinlesion.cli.options import Overwrite, reporter
+
+
+def bundle(
+    run: Annotated[
+        Path, typer.Argument(help="Finished run: train, finetune, soup, tta, ensemble.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="FILE.skinlesion or a folder; default RUN.skinlesion."),
+    ] = None,
+    dtype: Annotated[
+        Literal["float32", "float16"], typer.Option("--dtype", help="Of the stored kernels.")
+    ] = "float32",
+    name: Annotated[str, typer.Option("--name", help="Of the model; default the run's.")] = "",
+    licence: Annotated[
+        str, typer.Option("--licence", help="Of the training images or the model.")
+    ] = "",
+    calibration: Annotated[
+        Literal["none", "temperature", "platt", "beta", "isotonic"],
+        typer.Option("--calibration", help="Fitted on val."),
+    ] = "platt",
+    overwrite: Overwrite = False,
+) -> None:
+    """Write a model with its thresholds and scores as one file that predicts anywhere."""
+    from skinlesion.commands import bundle as command
+
+    outcome = command.run(
+        run,
+        out or run.with_name(f"{run.resolve().name}.skinlesion"),
+        dtype=dtype,
+        name=name,
+        licence=licence,
+        calibration=calibration,
+        overwrite=overwrite,
+        reporter=reporter(),
+    )
+    print(outcome.to_text())
+
+
+def predict(
+    paths: Annotated[
+        list[str], typer.Argument(help="Images, folders, globs; - for a list on stdin.")
+    ],
+    model: Annotated[
+        Path | None, typer.Option("--model", help="Run or bundle; default the package's own.")
+    ] = None,
+    format: Annotated[
+        Literal["table", "csv", "json", "jsonl"] | None,
+        typer.Option("--format", help="Default: by the suffix of --out, else table."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="File to write.")] = None,
+    threshold: Annotated[
+        str | None, typer.Option("--threshold", help="An operating point's name; default youden.")
+    ] = None,
+    tta: Annotated[
+        Literal["1", "2", "4", "8"] | None,
+        typer.Option("--tta", help="Views averaged of each image; default the model's own."),
+    ] = None,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Images at once.")] = 32,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with --out: images in it are skipped.")
+    ] = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Predict images of your own. For research only: not a medical device."""
+    from skinlesion.commands import predict as command
+
+    suffix = out.suffix[1:].lower() if out else ""
+    chosen = format or (suffix if suffix in ("csv", "json", "jsonl") else "table")
+    try:
+        command.run(
+            paths,
+            model=model,
+            output=command.Output(chosen, out, resume=resume, overwrite=overwrite),
+            threshold=threshold,
+            views=int(tta) if tta else None,
+            batch_size=batch_size,
+            lines=sys.stdin,
+            reporter=reporter(),
+        )
+    except BrokenPipeError:
+        # The reader, such as head, has seen enough; what is left in the buffer goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
