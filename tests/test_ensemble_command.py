@@ -190,7 +190,7 @@ def test_what_any_member_learnt_from_the_ensemble_learnt_from(make_run, combine)
 
     seen = learnt_from(combine().run)
 
-    assert seen == {"train": {"t0", "t1", "t2"}, "val": set(VAL)}
+    assert seen == {"train": {"t0", "t1", "t2"}, "val": set(VAL), "out_of_fold": set()}
 
 
 def test_evaluate_reads_it_like_a_run(make_run, combine, tmp_path, unrendered):
