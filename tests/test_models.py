@@ -182,13 +182,11 @@ def test_pooling_and_dropout_are_what_was_asked_for():
 
 
 def test_scaling_features_and_logit_stay_float32_in_mixed_precision():
-    before = keras.mixed_precision.dtype_policy()
-    keras.mixed_precision.set_dtype_policy("mixed_bfloat16")
-    try:
-        model = build_model("efficientnet_lite0", image_size=32)
-    finally:
-        keras.mixed_precision.set_dtype_policy(before)
+    before = keras.config.dtype_policy().name
 
+    model = build_model("efficientnet_lite0", image_size=32, precision="bfloat16")
+
+    assert keras.config.dtype_policy().name == before
     dtypes = {name: model.get_layer(name).compute_dtype for name in ("scaling", "pooling", "logit")}
 
     assert set(dtypes.values()) == {"float32"}
