@@ -28,6 +28,7 @@ LEVELS = {
     "losses": 2,
     "metrics": 2,
     "models": 2,
+    "explain": 3,
     "report": 3,
     "training": 3,
     "commands": 4,
@@ -44,10 +45,11 @@ KNOW_TENSORFLOW = (
     "losses",
     "models",
     "training",
+    "explain",
     "data.augment",
     "data.pipeline",
 )
-HEAVY_FOR_COMMANDS = ("losses", "models", "training", "data.augment", "data.pipeline")
+HEAVY_FOR_COMMANDS = ("losses", "models", "training", "explain", "data.augment", "data.pipeline")
 
 
 def module_name(path):
