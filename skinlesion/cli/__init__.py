@@ -13,7 +13,7 @@ import typer
 
 from skinlesion import __version__
 from skinlesion.arguments import hoist, spread
-from skinlesion.cli import config, data, demo, derived, doctor, evidence, training, weights
+from skinlesion.cli import config, data, demo, derived, doctor, evidence, explain, training, weights
 from skinlesion.cli.options import be_quiet
 from skinlesion.errors import DataError, SkinlesionError
 
@@ -39,6 +39,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "ensemble": evidence.ensemble,
     "evaluate": evidence.evaluate,
     "compare": evidence.compare,
+    "explain": explain.explain,
     "demo": demo.demo,
     "doctor": doctor.doctor,
 }

@@ -1,8 +1,9 @@
-"""Images a few at a time: gradients of a large network need memory."""
+"""Functions of images, compiled once, a few images at a time: gradients need memory."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -10,6 +11,12 @@ import tensorflow as tf
 BATCH = 16
 
 Advance = Callable[[int], None]
+
+
+def compiled(function: Callable[..., Any], *shapes: tuple[int | None, ...]) -> Callable[..., Any]:
+    """``function`` of float32 tensors of ``shapes``, traced once."""
+    specs = [tf.TensorSpec(shape, tf.float32) for shape in shapes]
+    return tf.function(function).get_concrete_function(*specs)
 
 
 def in_batches(

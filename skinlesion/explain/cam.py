@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from skinlesion.explain.batches import Advance, in_batches
+from skinlesion.explain.batches import Advance, compiled, in_batches
 
 Weigh = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
@@ -51,7 +51,6 @@ def _cam(
 ) -> np.ndarray:
     forward = _features_and_logit(model)
 
-    @tf.function
     def maps(batch: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(batch)  # so that a frozen network has gradients, too
@@ -62,7 +61,8 @@ def _cam(
         weighted = tf.reduce_sum(weigh(features, gradients) * features, axis=-1, keepdims=True)
         return tf.image.resize(tf.nn.relu(weighted), batch.shape[1:3])[..., 0]
 
-    return in_batches(maps, pixels, advance)
+    call = compiled(maps, (None, *pixels.shape[1:]))
+    return in_batches(call, pixels, advance)
 
 
 def _features_and_logit(

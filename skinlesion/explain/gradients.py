@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from skinlesion.explain.baselines import baseline_of
-from skinlesion.explain.batches import BATCH, Advance
+from skinlesion.explain.batches import BATCH, Advance, compiled
 
 
 def integrated_gradients(
@@ -35,20 +35,20 @@ def integrated_gradients(
     Source: Sundararajan, Taly and Yan, ICML 2017, arXiv:1703.01365.
     """
 
-    @tf.function
     def gradients(batch: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(batch)
             logit = model(batch, training=False)
         return tape.gradient(logit, batch)
 
+    call = compiled(gradients, (None, *pixels.shape[1:]))
     shares = ((np.arange(steps) + 0.5) / steps).astype(np.float32)[:, None, None, None]
     maps = []
     for image, start in zip(pixels, baseline_of(pixels, baseline), strict=True):
         way, total = image - start, np.zeros(image.shape)
         for first in range(0, steps, BATCH):
             batch = tf.constant(start + shares[first : first + BATCH] * way, tf.float32)
-            total += gradients(batch).numpy().sum(axis=0, dtype=np.float64)
+            total += call(batch).numpy().sum(axis=0, dtype=np.float64)
         maps.append(sign * (way * total / steps).sum(axis=-1))
         if advance:
             advance(1)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import keras
 import numpy as np
 import tensorflow as tf
 
 from skinlesion.explain.baselines import baseline_of
-from skinlesion.explain.batches import Advance, in_batches
+from skinlesion.explain.batches import Advance, compiled, in_batches
 
 
 def occlusion(
@@ -35,25 +37,24 @@ def occlusion(
 
     Source: Zeiler and Fergus, ECCV 2014, arXiv:1311.2901, section 4.2.
     """
-
     side = pixels.shape[1]
     width = max(1, round(window * side))
     corners = _corners(side, width, max(1, round(stride * side)))
     place = tf.range(side)
 
-    @tf.function
     def logits(some: tf.Tensor, image: tf.Tensor, cover: tf.Tensor) -> tf.Tensor:
         after = place >= tf.cast(some, tf.int32)[..., None]
         inside = after & (place < tf.cast(some, tf.int32)[..., None] + width)
         window = inside[:, 0, :, None] & inside[:, 1, None, :]
         return model(tf.where(window[..., None], cover, image), training=False)[:, 0]
 
+    call = compiled(logits, (None, 2), pixels.shape[1:], pixels.shape[1:])
     # The first window lies beyond the image.
     every = np.array([(side, side), *corners], np.float32)
     maps = []
     for image, cover in zip(pixels, baseline_of(pixels, baseline), strict=True):
-        pair = tf.constant(image, tf.float32), tf.constant(cover)
-        seen, *hidden = in_batches(lambda some, pair=pair: logits(some, *pair), every)
+        of_image = partial(call, image=tf.constant(image, tf.float32), cover=tf.constant(cover))
+        seen, *hidden = in_batches(of_image, every)
         maps.append(sign * _mean_over(corners, [seen - one for one in hidden], side, width))
         if advance:
             advance(1)
