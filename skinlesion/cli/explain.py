@@ -19,7 +19,7 @@ def explain(
         str | None,
         typer.Option(
             "--method",
-            help="gradcam, gradcam_plus_plus, occlusion or integrated_gradients; --set method.KEY=...",
+            help="gradcam, gradcam_plus_plus, occlusion or integrated_gradients.",
         ),
     ] = None,
     split: Annotated[

@@ -24,7 +24,7 @@ from skinlesion.runs import RunDir, read_json
 from skinlesion.tables import VAL, Predictions, write_rows
 
 SHEET, TABLE = "contact_sheet.png", "images.csv"
-# Of the side: deviation by which maps of single pixels are smoothed in pictures, or nothing is seen.
+# Of the side: by how much a map of single pixels is smoothed in pictures, or nothing is seen.
 SMOOTHING = {"integrated_gradients": 1 / 56}
 
 
@@ -208,7 +208,7 @@ def _ask(
     y_prob = sigmoid(logits_of_batches(forward(model), batches))
     sign = 1 if config.evidence == "for" else -1
     options = config.method.model_dump(exclude={"name"})
-    explain: Callable[..., np.ndarray] = METHODS[config.method.name]
+    explain = METHODS[config.method.name]
     maps = explain(model, pixels, **options, sign=sign, advance=advance)
     return _Answer(pixels, y_prob, maps)
 

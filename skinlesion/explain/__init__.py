@@ -6,13 +6,17 @@ maps, shape (n, s, s), float32, in units of the logit. ``sign`` 1 asks for evide
 class, -1 for evidence against it.
 """
 
+from collections.abc import Callable
+
+import numpy as np
+
 from skinlesion.explain.baselines import BASELINES, baseline_of
 from skinlesion.explain.cam import grad_cam, grad_cam_plus_plus
 from skinlesion.explain.gradients import integrated_gradients
 from skinlesion.explain.hiding import occlusion
 
 # By the names of config/explain.py, whose options they take.
-METHODS = {
+METHODS: dict[str, Callable[..., np.ndarray]] = {
     "gradcam": grad_cam,
     "gradcam_plus_plus": grad_cam_plus_plus,
     "occlusion": occlusion,
