@@ -1,5 +1,6 @@
 """Methods that explain a model: what their maps add up to, where they lie, what they depend on."""
 
+import functools
 import itertools
 
 import keras
@@ -38,6 +39,7 @@ def explain(name, model, pixels, **options):
     return METHODS[name](model, pixels, **{**OPTIONS[name], **options})
 
 
+@functools.cache
 def lesions(count, size=SIZE):
     """Drawn lesions without dark corners or hair, as a model takes them, and their masks."""
     drawn = (
@@ -147,12 +149,11 @@ def test_what_tells_dark_pixels_is_found_inside_dark_lesions(name):
 
 
 @pytest.mark.parametrize(("backbone", "size"), [("alexnet", 64), ("efficientnet_lite0", 32)])
-@pytest.mark.parametrize("name", ONE_SIDED)
-def test_the_last_feature_map_of_a_real_family_is_found(backbone, size, name):
+def test_the_last_feature_map_of_a_real_family_is_found(backbone, size):
     model = build_model(backbone, image_size=size)
     pixels, _ = lesions(2, size=size)
 
-    maps = np.stack([explain(name, model, pixels, sign=sign) for sign in (1, -1)])
+    maps = np.stack([explain("gradcam", model, pixels, sign=sign) for sign in (1, -1)])
 
     assert maps.shape == (2, 2, size, size)
     assert np.isfinite(maps).all()

@@ -253,13 +253,13 @@ def _write(
             one_sided=method in ONE_SIDED,
             lines=(f"{short}  {said}", caption),
         )
-        picture.save(folder / f"{name}.png", optimize=True)
+        picture.save(folder / f"{name}.png")
         if config.arrays:
             np.save(folder / f"{name}.npy", answer.maps[number - 1])
         laid = lay_over(image, values, scale=scale)
         sheet.append(SheetRow(f"{short}  {said}", [image, laid], [""]))
         rows.append((subject.name, subject.label, repr(float(y_prob)), subject.mistake, name))
-    contact_sheet(["original", method], sheet).save(folder / SHEET, optimize=True)
+    contact_sheet(["original", method], sheet).save(folder / SHEET)
     write_rows(folder / TABLE, ["image", "label", "y_prob", "mistake", "picture"], rows)
 
 

@@ -38,7 +38,9 @@ class IntegratedGradients(Section):
     """The change of the logit from a baseline, shared out among pixels."""
 
     name: Literal["integrated_gradients"]
-    steps: int = Field(64, ge=2, description="gradients for each image; more: shares add up better")
+    steps: int = Field(
+        256, ge=2, description="gradients for each image; more: shares add up better"
+    )
     baseline: Baseline = Field("skin", description="an image that says nothing")
 
 
