@@ -148,7 +148,7 @@ def test_what_tells_dark_pixels_is_found_inside_dark_lesions(name):
     assert (inside > 1.5 * masks.mean(axis=(1, 2))).all()
 
 
-@pytest.mark.parametrize(("backbone", "size"), [("alexnet", 64), ("efficientnet_lite0", 32)])
+@pytest.mark.parametrize(("backbone", "size"), [("alexnet", 64), ("efficientnetb0", 32)])
 def test_the_last_feature_map_of_a_real_family_is_found(backbone, size):
     model = build_model(backbone, image_size=size)
     pixels, _ = lesions(2, size=size)

@@ -70,8 +70,7 @@ def _features_and_logit(
 ) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
     """``model`` as a function that also returns its last feature map, shape (n, h, w, c)."""
     backbone = model.get_layer("backbone")
-    last = next(layer for layer in reversed(backbone.layers) if len(layer.output.shape) == 4)
-    inner = keras.Model(backbone.input, [last.output, backbone.output])
+    inner = keras.Model(backbone.input, [_last_map(backbone), backbone.output])
 
     def call(batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         x = batch
@@ -83,6 +82,14 @@ def _features_and_logit(
         return features, x
 
     return call
+
+
+def _last_map(backbone: keras.Model) -> keras.KerasTensor:
+    """The last tensor of ``backbone`` with two places."""
+    if len(backbone.output.shape) == 4:
+        return backbone.output
+    # Not for a part of another network, such as efficientnetb0: its layers have outputs in both.
+    return next(layer.output for layer in reversed(backbone.layers) if len(layer.output.shape) == 4)
 
 
 def _mean_gradient(features: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
