@@ -14,6 +14,7 @@ from skinlesion.config import (
     DownloadConfig,
     EnsembleConfig,
     EvaluateConfig,
+    ExplainConfig,
     FinetuneConfig,
     Focal,
     Greedy,
@@ -402,6 +403,7 @@ RESOLVED = [
     EvaluateConfig(prevalence=0.02, interval="bca"),
     EvaluateConfig(),
     CompareConfig(members=("runs/a", "b.csv"), score="mcc"),
+    ExplainConfig(run="runs/a", images=("1", "null"), method={"name": "occlusion", "window": 1}),
 ]
 
 

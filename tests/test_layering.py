@@ -30,6 +30,7 @@ LEVELS = {
     "losses": 2,
     "metrics": 2,
     "models": 2,
+    "explain": 3,
     "report": 3,
     "search": 3,
     "training": 3,
@@ -48,10 +49,11 @@ KNOW_TENSORFLOW = (
     "losses",
     "models",
     "training",
+    "explain",
     "data.augment",
     "data.pipeline",
 )
-HEAVY_FOR_COMMANDS = ("losses", "models", "training", "data.augment", "data.pipeline")
+HEAVY_FOR_COMMANDS = ("losses", "models", "training", "explain", "data.augment", "data.pipeline")
 
 
 def module_name(path):

@@ -54,7 +54,7 @@ def test_a_copied_preset_is_the_preset_and_replaces_nothing(tmp_path):
     assert out.read_text() == (PRESETS / NAMES[0]).read_text()
 
 
-@pytest.mark.parametrize("name", ["preprocess", "finetune", "ensemble", "tta", "soup"])
+@pytest.mark.parametrize("name", ["preprocess", "finetune", "ensemble", "tta", "soup", "explain"])
 def test_a_command_without_a_config_does_what_its_preset_says(name):
     schema = SCHEMAS[name]
 

@@ -20,6 +20,7 @@ from skinlesion.cli import (
     derived,
     doctor,
     evidence,
+    explain,
     training,
     use,
     weights,
@@ -52,6 +53,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "compare": evidence.compare,
     "bundle": use.bundle,
     "predict": use.predict,
+    "explain": explain.explain,
     "demo": demo.demo,
     "doctor": doctor.doctor,
 }

@@ -1,0 +1,278 @@
+"""explain: maps of what a run's model sees, laid over the images, in a folder of pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+
+from skinlesion import runtime
+from skinlesion.config import Cleaning, ExplainConfig, to_yaml
+from skinlesion.data.images import decode, raise_broken
+from skinlesion.data.store import Dataset, open_dataset
+from skinlesion.errors import ConfigError, DataError, IntegrityError
+from skinlesion.folders import new_folder, refuse_existing
+from skinlesion.metrics.mistakes import worst_mistakes
+from skinlesion.metrics.thresholds import youden
+from skinlesion.progress import Reporter
+from skinlesion.report.contact_sheet import SheetRow, contact_sheet
+from skinlesion.report.overlay import lay_over, overlay_picture, scale_of
+from skinlesion.runs import RunDir, read_json
+from skinlesion.tables import VAL, Predictions, write_rows
+
+SHEET, TABLE = "contact_sheet.png", "images.csv"
+# Of the side: by how much a map of single pixels is smoothed in pictures, or nothing is seen.
+SMOOTHING = {"integrated_gradients": 1 / 56}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An image to be explained.
+
+    Attributes:
+        name: Its id, or its path.
+        label: The true class in words; "" if unknown.
+        mistake: What the run makes of it: ``false negative``, ``false positive``; "" if unknown.
+    """
+
+    name: str
+    label: str = ""
+    mistake: str = ""
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What one member, or all, say of the images.
+
+    Attributes:
+        pixels: As the model takes them, shape (n, s, s, 3), float32 in [0, 255].
+        y_prob: Shape (n,).
+        maps: Shape (n, s, s).
+    """
+
+    pixels: np.ndarray
+    y_prob: np.ndarray
+    maps: np.ndarray
+
+
+def run(config: ExplainConfig, out: Path, *, overwrite: bool = False, reporter: Reporter) -> str:
+    """Write overlays, a contact sheet and a table into ``out``; returns the line to print.
+
+    Args:
+        config: Of what run, which images, by which method.
+        out: The folder to make.
+        overwrite: Replace a folder that this command made.
+        reporter: Told of the progress.
+
+    Raises:
+        ConfigError: If no run is given.
+        DataError: If the run cannot be explained, an image cannot be read, or there is none.
+        IntegrityError: If the run's data set has changed.
+    """
+    if config.run is None:
+        raise ConfigError("explain needs a run whose model is asked", fix="pass --run runs/NAME")
+    _refuse_out(out, overwrite=overwrite)
+    whole = RunDir(config.run)
+    members = _members(whole)
+    subjects = _subjects(config, whole, members[0])
+    stored = [_stored_pixels(member, config, subjects) for member in members]
+    runtime.prepare(seed=0)
+    total = len(members) * len(subjects)
+    with reporter.counting("maps", total) as bar:
+        answers = [
+            _ask(member, pixels, config, bar.advance)
+            for member, pixels in zip(members, stored, strict=True)
+        ]
+    answer = _mean(answers)
+    with new_folder(out, overwrite=overwrite) as folder:
+        (folder / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
+        _write(folder, config, whole.record()["target"], subjects, answer)
+    return f"wrote {out}: {len(subjects)} images by {config.method.name}; see {out / SHEET}"
+
+
+def _members(run: RunDir) -> list[RunDir]:
+    """The runs whose models are asked: the run itself, or an ensemble's members."""
+    if not run.is_finished():
+        raise DataError(
+            f"{run.path} is not a finished run",
+            expected="a folder made by train, finetune, soup or ensemble, come to its end",
+            fix="finish it with --resume, or choose another --run",
+        )
+    if not run.members.exists():
+        return [_with_model(run)]
+    method = read_json(run.combiner)["method"]
+    if method != "mean":
+        raise DataError(
+            f"{run.path} combines its members by {method}: no sum of their maps explains that",
+            expected="an ensemble by mean",
+            fix="explain its members one by one, or combine them by mean",
+            which=[member["path"] for member in read_json(run.members)["members"]],
+        )
+    return [_with_model(RunDir(Path(one["path"]))) for one in read_json(run.members)["members"]]
+
+
+def _with_model(run: RunDir) -> RunDir:
+    if not run.model.exists():
+        parent = run.record().get("parent") if run.is_run() else None
+        raise DataError(
+            f"{run.path} holds no model",
+            expected="a run of train, finetune or soup, or an ensemble of such",
+            fix=f"explain {parent}, whose model it asked" if parent else "",
+        )
+    return run
+
+
+def _subjects(config: ExplainConfig, run: RunDir, first: RunDir) -> list[Subject]:
+    """Files, or the images of a split that the run gets most wrong."""
+    if config.images:
+        return [Subject(str(path)) for path in config.images]
+    split = config.split or VAL
+    if split not in run.predicted_splits():
+        raise DataError(
+            f"{run.path} has no predictions on {split}",
+            expected=f"one of {', '.join(run.predicted_splits())}",
+        )
+    table = Predictions.read_csv(run.predictions(split))
+    val = Predictions.read_csv(run.predictions(VAL)) if VAL in run.predicted_splits() else table
+    mistakes = worst_mistakes(
+        table.image_id,
+        table.y_true,
+        table.y_prob,
+        threshold=youden(val.y_true, val.y_prob),
+        most=config.worst,
+    )
+    negative, positive = run.record()["classes"]
+    missed = [Subject(one.image_id, positive, "false negative") for one in mistakes.false_negatives]
+    alarms = [Subject(one.image_id, negative, "false positive") for one in mistakes.false_positives]
+    if not missed + alarms:
+        raise DataError(f"{run.path} makes no mistake on {split}: there is nothing to explain")
+    return missed + alarms
+
+
+def _stored_pixels(run: RunDir, config: ExplainConfig, subjects: list[Subject]) -> np.ndarray:
+    """The images as the data set of ``run`` stores them, shape (n, S, S, 3), uint8."""
+    if config.images:
+        return _decoded(run, config.images)
+    from skinlesion.training.examples import dataset_of
+
+    dataset = open_dataset(config.dataset or dataset_of(run))
+    _refuse_other(run, dataset)
+    row_of = {image_id: row for row, image_id in enumerate(dataset.manifest.image_id.tolist())}
+    missing = [one.name for one in subjects if one.name not in row_of]
+    if missing:
+        raise DataError(f"{dataset.path} lacks {len(missing)} of the images", which=missing)
+    return dataset.pixels.read(np.array([row_of[one.name] for one in subjects]))
+
+
+def _decoded(run: RunDir, paths: tuple[Path, ...]) -> np.ndarray:
+    """Files fitted into a square and cleaned as the images that ``run`` learnt from were."""
+    made = read_json(run.model)["preprocessing"]
+    cleaning = Cleaning.model_validate(made["cleaning"])
+    images, broken = [], []
+    for path in paths:
+        try:
+            images.append(decode(path, made["stored_size"], fit=made["fit"], cleaning=cleaning))
+        except DataError as error:
+            broken.append(error)
+    raise_broken(broken, total=len(paths))
+    return np.stack(images)
+
+
+def _refuse_other(run: RunDir, dataset: Dataset) -> None:
+    if run.record()["dataset"] != dataset.fingerprint:
+        raise IntegrityError(
+            f"{run.path} was made on another data set than {dataset.path} holds now",
+            expected="the pixels that its predictions were made of",
+            fix="pass --set dataset=FOLDER, or explain files",
+        )
+
+
+def _ask(
+    run: RunDir, stored: np.ndarray, config: ExplainConfig, advance: Callable[[int], None]
+) -> _Answer:
+    """What one model says of the images, and why."""
+    from skinlesion.data.pipeline import resize
+    from skinlesion.explain import METHODS
+    from skinlesion.training.predict import forward, logits_of_batches, sigmoid
+    from skinlesion.training.session import load_run_model
+    from skinlesion.training.tasks import PREDICT_BATCH
+
+    model, settings = load_run_model(run)
+    pixels = resize(stored, settings.image_size).numpy()
+    batches = [
+        pixels[first : first + PREDICT_BATCH] for first in range(0, len(pixels), PREDICT_BATCH)
+    ]
+    y_prob = sigmoid(logits_of_batches(forward(model), batches))
+    sign = 1 if config.evidence == "for" else -1
+    options = config.method.model_dump(exclude={"name"})
+    explain = METHODS[config.method.name]
+    maps = explain(model, pixels, **options, sign=sign, advance=advance)
+    return _Answer(pixels, y_prob, maps)
+
+
+def _mean(answers: list[_Answer]) -> _Answer:
+    """The mean of the members, at the size of the largest."""
+    largest = max(answers, key=lambda answer: answer.pixels.shape[1])
+    maps = [_enlarged(answer.maps, largest.maps.shape[1]) for answer in answers]
+    y_prob = np.mean([answer.y_prob for answer in answers], axis=0)
+    return _Answer(largest.pixels, y_prob, np.mean(maps, axis=0))
+
+
+def _enlarged(maps: np.ndarray, side: int) -> np.ndarray:
+    if maps.shape[1] == side:
+        return maps
+    from skinlesion.data.pipeline import resize
+
+    return resize(maps[..., None], side).numpy()[..., 0]
+
+
+def _write(
+    folder: Path, config: ExplainConfig, target: str, subjects: list[Subject], answer: _Answer
+) -> None:
+    """Overlays, maps, the contact sheet and the table."""
+    from skinlesion.explain import ONE_SIDED
+
+    method = config.method.name
+    caption = f"{method}: evidence {config.evidence} {target}, in logits"
+    shown = [_smoothed(values, method) for values in answer.maps]
+    scale = max(map(scale_of, shown))
+    rows, sheet = [], []
+    for number, subject in enumerate(subjects, 1):
+        values, y_prob = shown[number - 1], answer.y_prob[number - 1]
+        image = np.round(answer.pixels[number - 1].clip(0, 255)).astype(np.uint8)
+        said = "  ".join(filter(None, [subject.label, f"p {y_prob:.3f}", subject.mistake]))
+        short = Path(subject.name).name if config.images else subject.name
+        name = f"{number:03d}_{Path(short).stem if config.images else short.replace('/', '_')}"
+        picture = overlay_picture(
+            image,
+            values,
+            scale=scale,
+            one_sided=method in ONE_SIDED,
+            lines=(f"{short}  {said}", caption),
+        )
+        picture.save(folder / f"{name}.png")
+        if config.arrays:
+            np.save(folder / f"{name}.npy", answer.maps[number - 1])
+        laid = lay_over(image, values, scale=scale)
+        sheet.append(SheetRow(f"{short}  {said}", [image, laid], [""]))
+        rows.append((subject.name, subject.label, repr(float(y_prob)), subject.mistake, name))
+    contact_sheet(["original", method], sheet).save(folder / SHEET)
+    write_rows(folder / TABLE, ["image", "label", "y_prob", "mistake", "picture"], rows)
+
+
+def _smoothed(values: np.ndarray, method: str) -> np.ndarray:
+    if method not in SMOOTHING:
+        return values
+    return ndimage.gaussian_filter(values, SMOOTHING[method] * len(values))
+
+
+def _refuse_out(out: Path, *, overwrite: bool) -> None:
+    refuse_existing(out, overwrite=overwrite)
+    if out.exists() and any(out.iterdir()) and not (out / TABLE).is_file():
+        raise DataError(
+            f"{out} was not made by explain, so --overwrite does not delete it",
+            fix="choose another --out",
+        )
