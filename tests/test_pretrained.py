@@ -10,7 +10,7 @@ import pytest
 
 from skinlesion.commands import weights
 from skinlesion.errors import ConfigError, IntegrityError, MissingExtraError
-from skinlesion.pretrained import SOURCES, KerasFile
+from skinlesion.pretrained import SOURCES, KerasFile, inventory
 from skinlesion.pretrained.fetch import fetch
 from skinlesion.progress import Reporter
 
@@ -134,7 +134,7 @@ def test_what_has_no_weights_is_refused(backbone):
 
 
 def test_the_inventory_has_a_row_for_each_backbone(home):
-    rows = {row["backbone"]: row for row in weights.list_()}
+    rows = {row["backbone"]: row for row in inventory()}
 
     assert set(rows) == set(SOURCES)
     assert rows["efficientnet_lite0"]["state"] == "present"

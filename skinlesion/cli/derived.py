@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from skinlesion.cli.options import ConfigFile, Overrides, Overwrite, default_run, reporter
+from skinlesion.cli.options import ConfigFile, Overrides, Overwrite, default_run, reporter, set_by
 
 
 def tta(
@@ -25,8 +25,7 @@ def tta(
     from skinlesion.config import TtaConfig, load_config
     from skinlesion.errors import ConfigError
 
-    given = [f"run={json.dumps(str(run))}"] if run else []
-    settings = load_config(config, TtaConfig, [*(overrides or []), *given])
+    settings = load_config(config, TtaConfig, set_by(overrides, run=run))
     if settings.run is None:
         raise ConfigError("tta needs a run whose model predicts", fix="pass --run runs/NAME")
     path = out or default_run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,6 +35,12 @@ def reporter() -> Reporter:
     from skinlesion.progress import Reporter
 
     return Reporter(quiet=_quiet)
+
+
+def set_by(overrides: list[str] | None, **places: Path | None) -> list[str]:
+    """``--set`` with the fields that have an option of their own, which win."""
+    own = [f"{name}={json.dumps(str(place))}" for name, place in places.items() if place]
+    return [*(overrides or []), *own]
 
 
 def default_run(name: str, *, resume: bool, overwrite: bool, root: Path = Path("runs")) -> Path:

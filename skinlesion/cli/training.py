@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from skinlesion.cli.options import ConfigFile, Overrides, Overwrite, Resume, default_run, reporter
+from skinlesion.cli.options import (
+    ConfigFile,
+    Overrides,
+    Overwrite,
+    Resume,
+    default_run,
+    reporter,
+    set_by,
+)
 
 
 def train(
@@ -33,9 +40,9 @@ def train(
     from skinlesion.commands import train as command
     from skinlesion.config import TrainConfig, load_config
 
-    given = [f"dataset={json.dumps(str(dataset))}"] if dataset else []
+    given = set_by(overrides, dataset=dataset)
     given += [f"fold.count={folds}", "fold.index=null"] if folds is not None else []
-    settings = load_config(config, TrainConfig, [*(overrides or []), *given])
+    settings = load_config(config, TrainConfig, given)
     name = config.stem if config else settings.model.backbone
     path = run or default_run(name, resume=resume, overwrite=overwrite)
     with _resumable(path):
@@ -69,12 +76,7 @@ def finetune(
     from skinlesion.errors import ConfigError
     from skinlesion.runs import RunDir
 
-    given = [
-        f"{name}={json.dumps(str(value))}"
-        for name, value in (("run", run), ("dataset", dataset))
-        if value
-    ]
-    settings = load_config(config, FinetuneConfig, [*(overrides or []), *given])
+    settings = load_config(config, FinetuneConfig, set_by(overrides, run=run, dataset=dataset))
     if settings.run is None:
         raise ConfigError("finetune needs a run to start from", fix="pass --run runs/NAME")
     path = out or default_run(
@@ -118,12 +120,7 @@ def find_lr(
     from skinlesion.commands import find_lr as command
     from skinlesion.config import load_recipe
 
-    given = [
-        f"{name}={json.dumps(str(value))}"
-        for name, value in (("run", run), ("dataset", dataset))
-        if value
-    ]
-    settings = load_recipe(config, [*(overrides or []), *given])
+    settings = load_recipe(config, set_by(overrides, run=run, dataset=dataset))
     print(
         command.run(
             settings,
@@ -166,8 +163,7 @@ def search(
 
     if space is None:
         raise ConfigError("search needs a space", fix="pass --space space.yaml")
-    given = [f"dataset={json.dumps(str(dataset))}"] if dataset else []
-    settings = load_config(config, TrainConfig, [*(overrides or []), *given])
+    settings = load_config(config, TrainConfig, set_by(overrides, dataset=dataset))
     name = f"search-{config.stem if config else settings.model.backbone}"
     path = study or default_run(name, resume=resume, overwrite=overwrite)
     with _resumable(path):

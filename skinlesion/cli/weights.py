@@ -21,9 +21,9 @@ def weights_list(as_json: AsJson = False) -> None:
     """Which ImageNet weights are here, and where the others come from."""
     import json
 
-    from skinlesion.commands import weights as module
+    from skinlesion.pretrained import inventory
 
-    rows = module.list_()
+    rows = inventory()
     if as_json:
         print(json.dumps(rows, indent=2))
         return

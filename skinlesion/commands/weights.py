@@ -9,15 +9,10 @@ from typing import Any
 
 from skinlesion.errors import ConfigError, DataError, IntegrityError, MissingExtraError
 from skinlesion.folders import atomic_path
-from skinlesion.pretrained import SOURCES, KerasFile, Weights, inventory
+from skinlesion.pretrained import SOURCES, KerasFile, Weights
 from skinlesion.progress import Reporter
 
 MAX_SHOWN = 10
-
-
-def list_() -> list[dict[str, Any]]:
-    """One row a backbone: what its weights are, where they lie, and their state."""
-    return inventory()
 
 
 def fetch(backbones: Sequence[str], *, reporter: Reporter) -> list[str]:
