@@ -15,7 +15,8 @@ from skinlesion.errors import DataError, error_of
 INTERRUPTED = 130
 # The parent's end of the child's standard input closes with the parent, even after kill -9.
 _CODE = (
-    "from skinlesion.processes import end_with_parent; end_with_parent();"
+    "import sys; sys.argv[0] = 'skinlesion';"
+    " from skinlesion.processes import end_with_parent; end_with_parent();"
     " from skinlesion.cli import main; main()"
 )
 

@@ -301,8 +301,16 @@ def environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "packages": {name: metadata.version(name) for name in names},
-        "command": ["skinlesion", *sys.argv[1:]],
+        "command": _command_line(),
     }
+
+
+def _command_line() -> list[str]:
+    """What was typed; of a script or a notebook that uses the package only its name."""
+    program = Path(sys.argv[0])
+    if program.stem == "skinlesion" or program.parts[-2:] == ("skinlesion", "__main__.py"):
+        return ["skinlesion", *sys.argv[1:]]
+    return ["python", program.name]
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def find(config, out="lr.png", **changes):
     table = find_lr.Path(out).with_suffix(".csv")
     with table.open() as file:
         rows = list(csv.DictReader(file))
-    return words, {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
+    return words.to_text(), {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
 
 
 def files(folder):

@@ -17,6 +17,7 @@ LEVELS = {
     "folders": 0.5,
     "config": 1,
     "offline": 0.5,
+    "places": 1.5,
     "pretrained": 1,
     "progress": 1,
     "processes": 1,
@@ -34,8 +35,8 @@ LEVELS = {
     "report": 3,
     "search": 3,
     "training": 3,
-    "api": 4,
     "commands": 4,
+    "api": 4.5,
     "cli": 5,
     "__main__": 6,
 }

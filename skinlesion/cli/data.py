@@ -115,8 +115,9 @@ def audit(
 ) -> None:
     """Look for leaks, copies, contradictions and bad images in a data set; exit 4 on leaks."""
     from skinlesion.commands import audit as command
+    from skinlesion.places import audit_folder
 
-    folder = out or Path("reports") / ("audit-against" if against else "audit")
+    folder = out or audit_folder(is_against=against is not None)
     report, files = command.run(
         dataset, against=against, sample=sample, out=folder, reporter=reporter()
     )

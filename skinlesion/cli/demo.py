@@ -21,6 +21,7 @@ def demo(
     from skinlesion.commands import demo as command
 
     try:
-        command.run(out, source=source, overwrite=overwrite, reporter=reporter())
+        made = command.run(out, source=source, overwrite=overwrite, reporter=reporter())
     except command.StepFailedError as error:
         raise typer.Exit(error.exit_code) from error
+    print(f"\n{made.to_text()}")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from skinlesion.cli.options import ConfigFile, Overrides, Overwrite, default_run, reporter, set_by
+from skinlesion.cli.options import ConfigFile, Overrides, Overwrite, reporter, set_by
 
 
 def tta(
@@ -24,16 +24,12 @@ def tta(
     from skinlesion.commands import tta as command
     from skinlesion.config import TtaConfig, load_config
     from skinlesion.errors import ConfigError
+    from skinlesion.places import beside
 
     settings = load_config(config, TtaConfig, set_by(overrides, run=run))
     if settings.run is None:
         raise ConfigError("tta needs a run whose model predicts", fix="pass --run runs/NAME")
-    path = out or default_run(
-        f"{settings.run.name}-tta",
-        root=settings.run.parent,
-        resume=False,
-        overwrite=overwrite,
-    )
+    path = out or beside(settings.run, "tta", overwrite=overwrite)
     try:
         outcome = command.run(settings, path, overwrite=overwrite, reporter=reporter())
     except KeyboardInterrupt:
@@ -57,9 +53,10 @@ def soup(
     """Average the weights of finished runs into one model, if val says it is no worse."""
     from skinlesion.commands import soup as command
     from skinlesion.config import SoupConfig, load_config
+    from skinlesion.places import new_run
 
     given = [f"members={json.dumps([str(path) for path in members])}"] if members else []
     settings = load_config(config, SoupConfig, [*(overrides or []), *given])
-    path = run or default_run("soup", resume=False, overwrite=overwrite)
+    path = run or new_run("soup", overwrite=overwrite)
     outcome = command.run(settings, path, overwrite=overwrite, reporter=reporter())
     print(outcome.to_text())

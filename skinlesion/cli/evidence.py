@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from skinlesion.cli.options import AsJson, ConfigFile, Overrides, Overwrite, default_run, reporter
+from skinlesion.cli.options import AsJson, ConfigFile, Overrides, Overwrite, reporter
 
 
 def ensemble(
@@ -26,10 +26,11 @@ def ensemble(
     """Combine the predictions of finished runs."""
     from skinlesion.commands import ensemble as command
     from skinlesion.config import EnsembleConfig, load_config
+    from skinlesion.places import new_run
 
     given = [f"members={json.dumps([str(path) for path in members])}"] if members else []
     settings = load_config(config, EnsembleConfig, [*(overrides or []), *given])
-    path = run or default_run("ensemble", resume=False, overwrite=overwrite)
+    path = run or new_run("ensemble", overwrite=overwrite)
     outcome = command.run(settings, path, overwrite=overwrite, reporter=reporter())
     print(json.dumps(outcome.to_json(), indent=2) if as_json else outcome.to_text())
 

@@ -39,6 +39,7 @@ def explain(
     from skinlesion.commands import explain as command
     from skinlesion.config import ExplainConfig, load_config
     from skinlesion.errors import ConfigError
+    from skinlesion.places import explained_folder
 
     given = [
         f"{name}={json.dumps(value)}"
@@ -56,5 +57,5 @@ def explain(
     settings = load_config(config, ExplainConfig, [*given, *(overrides or [])])
     if settings.run is None:
         raise ConfigError("explain needs a run whose model is asked", fix="pass --run runs/NAME")
-    path = out or Path("explained") / f"{settings.run.name}-{settings.method.name}"
-    print(command.run(settings, path, overwrite=overwrite, reporter=reporter()))
+    path = out or explained_folder(settings.run, settings.method.name)
+    print(command.run(settings, path, overwrite=overwrite, reporter=reporter()).to_text())

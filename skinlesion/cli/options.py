@@ -41,10 +41,3 @@ def set_by(overrides: list[str] | None, **places: Path | None) -> list[str]:
     """``--set`` with the fields that have an option of their own, which win."""
     own = [f"{name}={json.dumps(str(place))}" for name, place in places.items() if place]
     return [*(overrides or []), *own]
-
-
-def default_run(name: str, *, resume: bool, overwrite: bool, root: Path = Path("runs")) -> Path:
-    """``root/name``; else the next free number, or, to resume or overwrite, the newest."""
-    from skinlesion.runs import free_run_path, latest_run_path
-
-    return latest_run_path(root, name) if resume or overwrite else free_run_path(root, name)

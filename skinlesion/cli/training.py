@@ -14,7 +14,6 @@ from skinlesion.cli.options import (
     Overrides,
     Overwrite,
     Resume,
-    default_run,
     reporter,
     set_by,
 )
@@ -39,12 +38,13 @@ def train(
     from skinlesion.commands import folds as for_each_fold
     from skinlesion.commands import train as command
     from skinlesion.config import TrainConfig, load_config
+    from skinlesion.places import new_run
 
     given = set_by(overrides, dataset=dataset)
     given += [f"fold.count={folds}", "fold.index=null"] if folds is not None else []
     settings = load_config(config, TrainConfig, given)
     name = config.stem if config else settings.model.backbone
-    path = run or default_run(name, resume=resume, overwrite=overwrite)
+    path = run or new_run(name, resume=resume, overwrite=overwrite)
     with _resumable(path):
         if settings.fold and settings.fold.index is None:
             all_folds = for_each_fold.train(
@@ -74,17 +74,13 @@ def finetune(
     from skinlesion.commands import folds as for_each_fold
     from skinlesion.config import FinetuneConfig, load_config
     from skinlesion.errors import ConfigError
+    from skinlesion.places import beside
     from skinlesion.runs import RunDir
 
     settings = load_config(config, FinetuneConfig, set_by(overrides, run=run, dataset=dataset))
     if settings.run is None:
         raise ConfigError("finetune needs a run to start from", fix="pass --run runs/NAME")
-    path = out or default_run(
-        f"{settings.run.name}-ft",
-        root=settings.run.parent,
-        resume=resume,
-        overwrite=overwrite,
-    )
+    path = out or beside(settings.run, "ft", resume=resume, overwrite=overwrite)
     with _resumable(path):
         if RunDir(settings.run).is_folds():
             all_folds = for_each_fold.finetune(
@@ -131,7 +127,7 @@ def find_lr(
             smoothing=smoothing,
             overwrite=overwrite,
             reporter=reporter(),
-        )
+        ).to_text()
     )
 
 
@@ -160,12 +156,13 @@ def search(
     from skinlesion.commands import search as command
     from skinlesion.config import Space, TrainConfig, load_config
     from skinlesion.errors import ConfigError
+    from skinlesion.places import new_run
 
     if space is None:
         raise ConfigError("search needs a space", fix="pass --space space.yaml")
     settings = load_config(config, TrainConfig, set_by(overrides, dataset=dataset))
     name = f"search-{config.stem if config else settings.model.backbone}"
-    path = study or default_run(name, resume=resume, overwrite=overwrite)
+    path = study or new_run(name, resume=resume, overwrite=overwrite)
     with _resumable(path):
         outcome = command.run(
             settings,

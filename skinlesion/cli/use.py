@@ -35,10 +35,11 @@ def bundle(
 ) -> None:
     """Write a model with its thresholds and scores as one file that predicts anywhere."""
     from skinlesion.commands import bundle as command
+    from skinlesion.places import bundle_file
 
     outcome = command.run(
         run,
-        out or run.with_name(f"{run.resolve().name}.skinlesion"),
+        out or bundle_file(run),
         dtype=dtype,
         name=name,
         licence=licence,

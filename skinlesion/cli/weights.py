@@ -48,8 +48,8 @@ def weights_verify(backbones: Backbones = None) -> None:
     """Check the files against their sums; exit 4 if one is damaged."""
     from skinlesion.commands import weights as module
 
-    for line in module.verify(backbones or []):
-        print(line)
+    for backbone, state in module.verify(backbones or []).items():
+        print(f"{backbone}: {state}")
 
 
 @app.command("import")

@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from skinlesion.errors import DataError
@@ -16,6 +18,8 @@ from skinlesion.tables import TRAIN, VAL
 
 README = "README-demo.txt"
 SYNTHETIC = "synthetic: no clinical meaning"
+# Runs ``skinlesion ARGUMENTS`` to its end, or raises.
+Launch = Callable[[Sequence[str]], None]
 
 
 class StepFailedError(Exception):
@@ -26,8 +30,58 @@ class StepFailedError(Exception):
         self.exit_code = exit_code
 
 
-def run(out: Path, *, source: Path | None, overwrite: bool, reporter: Reporter) -> None:
-    """Preprocess, train two members, finetune one, ensemble, evaluate; print where it all is.
+@dataclass(frozen=True)
+class Outcome:
+    """What was made.
+
+    Attributes:
+        dataset: The data set.
+        runs: Two members, a fine-tuned one and their ensemble, by name.
+        split: What they were evaluated on.
+        leaderboard: Their scores, Markdown.
+        seconds: Of wall time.
+        note: Says of synthetic images that they are such.
+    """
+
+    dataset: Path
+    runs: dict[str, Path]
+    split: str
+    leaderboard: Path
+    seconds: float
+    note: str
+
+    def to_text(self) -> str:
+        """What the command prints."""
+        each = self.runs["ensemble"].with_name("*")
+        return (
+            f"made in {self.seconds:.0f} s{self.note}:\n"
+            f"  {self.dataset / 'manifest.csv'}  which image is in which split\n"
+            f"  {each}/eval/{self.split}/  scores and figures of each run\n"
+            f"  {self.leaderboard}  the leaderboard{self.note}"
+        )
+
+
+def show_and_run(arguments: Sequence[str]) -> None:
+    """Print a command line and run it; what it prints is seen.
+
+    Raises:
+        StepFailedError: If it fails.
+    """
+    print(f"\n$ skinlesion {shlex.join(arguments)}", flush=True)
+    done = subprocess.run([sys.executable, "-m", "skinlesion", *arguments], check=False)
+    if done.returncode:
+        raise StepFailedError(done.returncode)
+
+
+def run(
+    out: Path,
+    *,
+    source: Path | None,
+    overwrite: bool,
+    reporter: Reporter,
+    launch: Launch = show_and_run,
+) -> Outcome:
+    """Preprocess, train two members, finetune one, ensemble, evaluate.
 
     Each step runs in a process of its own, as Keras grows over repeated fits.
 
@@ -36,11 +90,16 @@ def run(out: Path, *, source: Path | None, overwrite: bool, reporter: Reporter) 
         source: Real images in a layout that preprocess reads; None: synthetic lesions.
         overwrite: Replace ``out``.
         reporter: Told of the steps.
+        launch: Runs a command line.
 
     Raises:
         DataError: If ``out`` exists, or the source has no test split.
         StepFailedError: If a step fails.
     """
+
+    def step(*words: object) -> None:
+        launch([str(word) for word in words])
+
     note = f"  ({SYNTHETIC})" if source is None else ""
     _begin(out, note, overwrite=overwrite)
     started = time.perf_counter()
@@ -51,24 +110,28 @@ def run(out: Path, *, source: Path | None, overwrite: bool, reporter: Reporter) 
         reporter.say(f"{source}: drawn lesions{note}")
     dataset, runs = out / "dataset", out / "runs"
     members = [runs / "efficientnet_lite0-ft", runs / "alexnet"]
-    _step("preprocess", "--source", source, "--out", dataset, "--config", "smoke/preprocess.yaml")
+    step("preprocess", "--source", source, "--out", dataset, "--config", "smoke/preprocess.yaml")
     for name in ("efficientnet_lite0", "alexnet"):
         config = f"smoke/{name}.yaml"
-        _step("train", "--config", config, "--dataset", dataset, "--run", runs / name)
-    _step("finetune", "--run", runs / "efficientnet_lite0", "--config", "smoke/finetune.yaml")
-    _step("ensemble", "--members", *members, "--run", runs / "ensemble")
+        step("train", "--config", config, "--dataset", dataset, "--run", runs / name)
+    step("finetune", "--run", runs / "efficientnet_lite0", "--config", "smoke/finetune.yaml")
+    step("ensemble", "--members", *members, "--run", runs / "ensemble")
     split = _test_split(dataset)
     reports = out / "reports"
     everything = ["efficientnet_lite0", "efficientnet_lite0-ft", "alexnet", "ensemble"]
-    _step(
+    step(
         *("evaluate", "--split", split, "--reports", reports),
         *("--run", *(runs / name for name in everything)),
         *(("--note", SYNTHETIC) if note else ()),
     )
-    print(f"\nmade in {time.perf_counter() - started:.0f} s{note}:")
-    print(f"  {dataset / 'manifest.csv'}  which image is in which split")
-    print(f"  {runs}/*/eval/{split}/  scores and figures of each run")
-    print(f"  {reports / split / 'leaderboard.md'}  the leaderboard{note}")
+    return Outcome(
+        dataset,
+        {name: runs / name for name in everything},
+        split,
+        reports / split / "leaderboard.md",
+        time.perf_counter() - started,
+        note,
+    )
 
 
 def _begin(out: Path, note: str, *, overwrite: bool) -> None:
@@ -96,11 +159,3 @@ def _test_split(dataset: Path) -> str:
         )
     return splits[0]
 
-
-def _step(*words: object) -> None:
-    """Print a command line and run it."""
-    arguments = [str(word) for word in words]
-    print(f"\n$ skinlesion {shlex.join(arguments)}", flush=True)
-    done = subprocess.run([sys.executable, "-m", "skinlesion", *arguments], check=False)
-    if done.returncode:
-        raise StepFailedError(done.returncode)

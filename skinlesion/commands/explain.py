@@ -44,6 +44,34 @@ class Subject:
 
 
 @dataclass(frozen=True)
+class Outcome:
+    """What was made.
+
+    Attributes:
+        path: The folder, with a picture an image, ``images.csv`` and a contact sheet.
+        method: What explained.
+        subjects: The images, in the table's order.
+        y_prob: What the model says of them, shape (n,), in [0, 1].
+        maps: The evidence in logits, shape (n, s, s), s the model's input.
+    """
+
+    path: Path
+    method: str
+    subjects: list[Subject]
+    y_prob: np.ndarray
+    maps: np.ndarray
+
+    @property
+    def sheet(self) -> Path:
+        """The contact sheet."""
+        return self.path / SHEET
+
+    def to_text(self) -> str:
+        """What the command prints."""
+        return f"wrote {self.path}: {len(self.subjects)} images by {self.method}; see {self.sheet}"
+
+
+@dataclass(frozen=True)
 class _Answer:
     """What one member, or all, say of the images.
 
@@ -58,8 +86,10 @@ class _Answer:
     maps: np.ndarray
 
 
-def run(config: ExplainConfig, out: Path, *, overwrite: bool = False, reporter: Reporter) -> str:
-    """Write overlays, a contact sheet and a table into ``out``; returns the line to print.
+def run(
+    config: ExplainConfig, out: Path, *, overwrite: bool = False, reporter: Reporter
+) -> Outcome:
+    """Write overlays, a contact sheet and a table into ``out``.
 
     Args:
         config: Of what run, which images, by which method.
@@ -90,7 +120,7 @@ def run(config: ExplainConfig, out: Path, *, overwrite: bool = False, reporter: 
     with new_folder(out, overwrite=overwrite) as folder:
         (folder / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
         _write(folder, config, whole.record()["target"], subjects, answer)
-    return f"wrote {out}: {len(subjects)} images by {config.method.name}; see {out / SHEET}"
+    return Outcome(out, config.method.name, subjects, answer.y_prob, answer.maps)
 
 
 def _members(run: RunDir) -> list[RunDir]:

@@ -29,6 +29,26 @@ MEANINGS = {"valley": "middle of the longest fall", "steepest": "steepest descen
 
 
 @dataclass(frozen=True)
+class Outcome:
+    """What was found.
+
+    Attributes:
+        found: Rates and losses.
+        picture: The curve.
+        table: The same as CSV.
+    """
+
+    found: RangeTest
+    picture: Path
+    table: Path
+
+    def to_text(self) -> str:
+        """What the command prints."""
+        wrote = f"wrote {self.picture} and {self.table}"
+        return "\n".join([*_words(self.found), wrote])
+
+
+@dataclass(frozen=True)
 class _Start:
     """What a run of the config would start from.
 
@@ -57,8 +77,8 @@ def run(
     smoothing: float,
     overwrite: bool = False,
     reporter: Reporter,
-) -> str:
-    """Write the curve as PNG and CSV and return the lines to print.
+) -> Outcome:
+    """Write the curve as PNG and CSV.
 
     Args:
         config: Of train, or of finetune with a run.
@@ -104,7 +124,7 @@ def run(
             reporter=reporter,
         )
     title = f"{model_config.backbone}, {config.trainable}, {config.optimizer.name}"
-    return "\n".join([*_words(found), _write(found, picture, title=title)])
+    return Outcome(found, picture, _write(found, picture, title=title))
 
 
 def _start(config: TrainConfig | FinetuneConfig) -> _Start:
@@ -150,8 +170,8 @@ def _words(found: RangeTest) -> list[str]:
     return lines
 
 
-def _write(found: RangeTest, picture: Path, *, title: str) -> str:
-    """Write both files and say so."""
+def _write(found: RangeTest, picture: Path, *, title: str) -> Path:
+    """Write both files and return the table's."""
     from skinlesion.report import figures
     from skinlesion.report.range_test import range_test_figure
 
@@ -166,7 +186,7 @@ def _write(found: RangeTest, picture: Path, *, title: str) -> str:
     picture.parent.mkdir(exist_ok=True)
     write_rows(table, HEADER, list(zip(range(1, len(found.rates) + 1), *columns, strict=True)))
     figures.save(figure, picture)
-    return f"wrote {picture} and {table}"
+    return table
 
 
 def _picture(out: Path, *, overwrite: bool) -> Path:

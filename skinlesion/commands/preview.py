@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skinlesion import runtime
-from skinlesion.config import Recipe, Target, TrainConfig, load_recipe, read_yaml
+from skinlesion.config import FinetuneConfig, Recipe, Target, TrainConfig, load_recipe, read_yaml
 from skinlesion.data.sampling import Images
 from skinlesion.data.store import Dataset, open_dataset
 from skinlesion.errors import ConfigError, DataError
@@ -55,7 +55,11 @@ def read_settings(path: Path | None, overrides: Sequence[str]) -> Settings:
     Raises:
         ConfigError: If it is neither, or its parent run cannot be read.
     """
-    config = load_recipe(path, overrides)
+    return settings_of(load_recipe(path, overrides))
+
+
+def settings_of(config: TrainConfig | FinetuneConfig) -> Settings:
+    """What ``config`` says of the images; see ``read_settings``."""
     if isinstance(config, TrainConfig):
         views = config.feature_views if config.trainable == "head" else None
         size = config.model.image_size

@@ -52,8 +52,8 @@ def fetch(backbones: Sequence[str], *, reporter: Reporter) -> list[str]:
     return lines
 
 
-def verify(backbones: Sequence[str]) -> list[str]:
-    """Check the files against their sums; one line a backbone.
+def verify(backbones: Sequence[str]) -> dict[str, str]:
+    """Check the files against their sums; by backbone: present, missing, none.
 
     Raises:
         ConfigError: If there is no such backbone.
@@ -79,7 +79,7 @@ def verify(backbones: Sequence[str]) -> list[str]:
             which=[f"{name}: {_source(name).path or _source(name).name}" for name in missing],
             fix="skinlesion weights fetch, or what skinlesion weights list says",
         )
-    return [f"{name}: {state}" for name, state in states.items()]
+    return states
 
 
 def import_(path: Path, backbone: str, out: Path, *, min_match: float) -> dict[str, Any]:

@@ -56,6 +56,7 @@ from skinlesion.config.explain import (
     IntegratedGradients,
     Occlusion,
 )
+from skinlesion.config.keywords import Given, make_config, make_recipe
 from skinlesion.config.loading import (
     MAX_YAML_BYTES,
     PRESETS,
@@ -136,6 +137,7 @@ __all__ = [
     "Fraction",
     "GradCam",
     "GradCamPlusPlus",
+    "Given",
     "Greedy",
     "GuaranteedThreshold",
     "IntRange",
@@ -193,6 +195,8 @@ __all__ = [
     "keys_of",
     "load_config",
     "load_recipe",
+    "make_config",
+    "make_recipe",
     "read_yaml",
     "to_yaml",
     "validate",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from skinlesion.config.loading import find_config, load_config, read_yaml
@@ -21,6 +21,9 @@ def load_recipe(path: Path | None, overrides: Sequence[str] = ()) -> TrainConfig
     """
     keys = set(read_yaml(find_config(path))) if path else set()
     keys |= {override.partition("=")[0].strip().partition(".")[0] for override in overrides}
-    if "model" in keys:
-        return load_config(path, TrainConfig, overrides)
-    return load_config(path, FinetuneConfig, overrides)
+    return load_config(path, recipe_schema(keys), overrides)
+
+
+def recipe_schema(keys: Collection[str]) -> type[TrainConfig] | type[FinetuneConfig]:
+    """Whose config has ``keys``: one with a section ``model`` is train's."""
+    return TrainConfig if "model" in keys else FinetuneConfig
