@@ -9,9 +9,7 @@ from skinlesion.runs import free_run_path, latest_run_path
 RUNS = Path("runs")
 
 
-def new_run(
-    name: str, *, resume: bool = False, overwrite: bool = False, root: Path = RUNS
-) -> Path:
+def new_run(name: str, *, resume: bool = False, overwrite: bool = False, root: Path = RUNS) -> Path:
     """``root/name``; else the next free number, or, to resume or overwrite, the newest."""
     return latest_run_path(root, name) if resume or overwrite else free_run_path(root, name)
 

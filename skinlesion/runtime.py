@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -103,7 +104,14 @@ def _import_tensorflow() -> Any:
             # Memory as it is needed, so that two jobs fit one card. RuntimeError: in use already.
             with contextlib.suppress(RuntimeError):
                 tf.config.experimental.set_memory_growth(gpu, True)
+    # A filter is there once, however often it is added.
+    logging.getLogger("tensorflow").addFilter(_is_no_retracing)
     return tf
+
+
+def _is_no_retracing(record: logging.LogRecord) -> bool:
+    """Models that follow each other in one process are each traced: that is no retracing."""
+    return "triggered tf.function retracing" not in record.getMessage()
 
 
 @contextlib.contextmanager

@@ -1,18 +1,68 @@
-"""Predicting from Python: ``load_model(path).predict(paths)``; TensorFlow is imported then."""
+"""bundle, predict, explain, demo, doctor: from a finished run to answers on one's own images."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
-from skinlesion import runtime
-from skinlesion.bundle import default_bundle
+from skinlesion.api.mirror import Place, Places, given, mirrors, path_of, paths_of, reporter_for
+from skinlesion.config import ExplainConfig, Given, Views, make_config
+from skinlesion.errors import ConfigError, DataError
+from skinlesion.places import bundle_file, explained_folder
 
 if TYPE_CHECKING:
-    from skinlesion.training.inference import Predictor
+    from skinlesion.commands.bundle import Outcome as Bundled
+    from skinlesion.commands.demo import Outcome as Demonstration
+    from skinlesion.commands.explain import Outcome as Explained
+    from skinlesion.commands.predict import Outcome as Predicted
+    from skinlesion.training.inference import Answer, Predictor
 
 
-def load_model(path: str | Path | None = None, *, views: int | None = None) -> Predictor:
+def bundle(
+    run: Place,
+    out: Place | None = None,
+    *,
+    dtype: Literal["float32", "float16"] = "float32",
+    name: str = "",
+    licence: str = "",
+    calibration: Literal["none", "temperature", "platt", "beta", "isotonic"] = "platt",
+    overwrite: bool = False,
+    progress: bool = False,
+) -> Bundled:
+    """Write a model with its thresholds and scores as one file that predicts anywhere.
+
+    Args:
+        run: Finished run of train, finetune, soup, tta or ensemble.
+        out: FILE.skinlesion or a folder; None: RUN.skinlesion.
+        dtype: Of the stored kernels.
+        name: Of the model; empty: the run's.
+        licence: Of the training images or the model.
+        calibration: Fitted on val.
+        overwrite: Replace what stands there.
+        progress: Tell on stderr what is missing.
+
+    Returns:
+        ``path`` and ``description``.
+
+    Raises:
+        DataError: If ``run`` is no finished run, or cannot be expressed.
+    """
+    from skinlesion.commands import bundle as command
+
+    return command.run(
+        Path(run),
+        path_of(out) or bundle_file(Path(run)),
+        dtype=dtype,
+        name=name,
+        licence=licence,
+        calibration=calibration,
+        overwrite=overwrite,
+        reporter=reporter_for(progress),
+    )
+
+
+def load_model(path: Place | None = None, *, views: int | None = None) -> Predictor:
     """A model whose ``predict(paths)`` yields an ``Answer`` for each image file.
 
     Args:
@@ -24,7 +74,183 @@ def load_model(path: str | Path | None = None, *, views: int | None = None) -> P
         IntegrityError: If a bundle was changed.
         MissingExtraError: If ``path`` is None and no model came with the package.
     """
+    from skinlesion import runtime
+    from skinlesion.bundle import default_bundle
+
     runtime.prepare(seed=0)
     from skinlesion.training.inference import load_predictor
 
-    return load_predictor(Path(path) if path else default_bundle(), views=views)
+    return load_predictor(path_of(path) or default_bundle(), views=views)
+
+
+def predict(
+    paths: Places,
+    *,
+    model: Place | Predictor | None = None,
+    threshold: str | None = None,
+    tta: Views | None = None,
+    batch_size: int = 32,
+) -> list[Answer]:
+    """What a model says of images; for research only.
+
+    For more images than fit a list, iterate over ``load_model(...).predict(...)`` or write a file
+    by ``predict_to_file``.
+
+    Args:
+        paths: Images, folders of them, globs; one or several.
+        model: A run, a bundle, or what ``load_model`` returned; None: the package's own.
+        threshold: An operating point's name; None: the model's first.
+        tta: Views averaged of each image; None: the model's own.
+        batch_size: Images at once, at least 1.
+
+    Returns:
+        An answer for each image, in order; one that cannot be read has an ``error``.
+
+    Raises:
+        ConfigError: If there is no such operating point, or ``tta`` comes with a loaded model.
+        DataError: If there is no image, or no model.
+        IntegrityError: If a bundle was changed.
+    """
+    from skinlesion.data.finding import image_paths
+
+    found = list(image_paths([str(path) for path in paths_of(paths) or []]))
+    if not found:
+        raise DataError("there is no image to predict", expected="image files or folders of them")
+    if model is not None and not isinstance(model, str) and hasattr(model, "predict"):
+        if tta is not None:
+            raise ConfigError("tta comes too late: the model is loaded", fix="load_model(views=)")
+        loaded: Any = model
+    else:
+        loaded = load_model(model, views=tta)
+    return list(loaded.predict(found, threshold=threshold, batch_size=batch_size))
+
+
+def predict_to_file(
+    paths: Places,
+    out: Place,
+    *,
+    model: Place | None = None,
+    format: Literal["table", "csv", "json", "jsonl"] | None = None,
+    threshold: str | None = None,
+    tta: Views | None = None,
+    batch_size: int = 32,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: bool = False,
+) -> Predicted:
+    """Write what a model says of images into a file, row by row, in constant memory.
+
+    Args:
+        paths: Images, folders of them, globs; one or several.
+        out: File to write.
+        model: A run or a bundle; None: the package's own.
+        format: None: by the suffix of ``out``, else table.
+        threshold: An operating point's name; None: the model's first.
+        tta: Views averaged of each image; None: the model's own.
+        batch_size: Images at once, at least 1.
+        resume: Go on with ``out``: images in it are skipped.
+        overwrite: Replace ``out``.
+        progress: Tell on stderr how far it has come.
+
+    Returns:
+        How many images were answered, broken and skipped.
+
+    Raises:
+        ConfigError: If options do not fit each other.
+        DataError: If there is no image, or none could be read.
+        IntegrityError: If a bundle was changed, or the file is of another model.
+    """
+    from skinlesion.commands import predict as command
+
+    file = Path(out)
+    return command.run(
+        [str(path) for path in paths_of(paths) or []],
+        model=path_of(model),
+        output=command.Output(
+            format or command.format_of(file), file, resume=resume, overwrite=overwrite
+        ),
+        threshold=threshold,
+        views=tta,
+        batch_size=batch_size,
+        reporter=reporter_for(progress),
+    )
+
+
+@mirrors(ExplainConfig)
+def explain(
+    images: Places | None = None,
+    *,
+    run: Place | None = None,
+    config: Given = None,
+    out: Place | None = None,
+    overwrite: bool = False,
+    progress: bool = False,
+    **fields: Any,
+) -> Explained:
+    """Show where a run's model sees what it says, on files or on its worst mistakes.
+
+    Args:
+        images: Image files; None: the worst mistakes of ``split``.
+        run: Run whose model is asked.
+        config: A file, a preset, an ``ExplainConfig`` or a mapping.
+        out: Folder to make; None: explained/NAME-METHOD.
+        overwrite: Replace a folder that this function made.
+        progress: Tell on stderr how far it has come.
+        fields: Of the config, over ``config``.
+
+    Returns:
+        ``path``, ``sheet``, and for each image ``subjects``, ``y_prob`` and ``maps``.
+
+    Raises:
+        ConfigError: If there is no run, or the config is not valid.
+        DataError: If the run cannot be explained, an image cannot be read, or there is none.
+        IntegrityError: If the run's data set has changed.
+    """
+    from skinlesion.commands import explain as command
+
+    changes = {**fields, **given(run=run, images=paths_of(images))}
+    settings = make_config(config, ExplainConfig, changes)
+    if settings.run is None:
+        raise ConfigError("explain needs a run whose model is asked", fix="pass run=")
+    path = path_of(out) or explained_folder(settings.run, settings.method.name)
+    return command.run(settings, path, overwrite=overwrite, reporter=reporter_for(progress))
+
+
+def demo(
+    out: Place = "demo",
+    *,
+    source: Place | None = None,
+    overwrite: bool = False,
+    progress: bool = False,
+) -> Demonstration:
+    """Run the whole chain in minutes, each step in a process of its own.
+
+    Args:
+        out: Folder to make.
+        source: Real images in a layout that preprocess reads; None: synthetic lesions.
+        overwrite: Replace a folder that this function made.
+        progress: Tell on stderr how far it has come.
+
+    Raises:
+        DataError: If ``out`` exists, or the source has no test split.
+    """
+    from skinlesion.commands import demo as command
+    from skinlesion.processes import run_command
+
+    def launch(arguments: Sequence[str]) -> None:
+        run_command(arguments, quiet=not progress)
+
+    return command.run(
+        Path(out),
+        source=path_of(source),
+        overwrite=overwrite,
+        reporter=reporter_for(progress),
+        launch=launch,
+    )
+
+
+def doctor() -> dict[str, Any]:
+    """Versions, devices, weights, extras and a short self-test, whose ``checks`` say what works."""
+    from skinlesion.commands import doctor as command
+
+    return command.run()

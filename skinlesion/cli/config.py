@@ -61,4 +61,4 @@ def config_init(
     """Copy a preset into the working directory, to change it."""
     from skinlesion.commands import config as module
 
-    print(module.init(name, out))
+    print(f"wrote {module.init(name, out)}")

@@ -78,13 +78,13 @@ def predict(
     """Predict images of your own. For research only: not a medical device."""
     from skinlesion.commands import predict as command
 
-    suffix = out.suffix[1:].lower() if out else ""
-    chosen = format or (suffix if suffix in ("csv", "json", "jsonl") else "table")
     try:
         command.run(
             paths,
             model=model,
-            output=command.Output(chosen, out, resume=resume, overwrite=overwrite),
+            output=command.Output(
+                format or command.format_of(out), out, resume=resume, overwrite=overwrite
+            ),
             threshold=threshold,
             views=int(tta) if tta else None,
             batch_size=batch_size,

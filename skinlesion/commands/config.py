@@ -13,12 +13,12 @@ from skinlesion.folders import write_text
 
 def show(name: Path, command: str | None, overrides: Sequence[str]) -> str:
     """The config with all defaults, YAML."""
-    return to_yaml(load_config(name, SCHEMAS[_command(name, command)], overrides))
+    return to_yaml(load_config(name, SCHEMAS[command_of(name, command)], overrides))
 
 
 def check(name: Path, command: str | None, overrides: Sequence[str]) -> str:
     """One line saying which command's config ``name`` is; ConfigError if it is none."""
-    found = _command(name, command)
+    found = command_of(name, command)
     load_config(name, SCHEMAS[found], overrides)
     return f"{find_config(name)}: a valid {found} config"
 
@@ -28,8 +28,8 @@ def schema(command: str) -> str:
     return json.dumps(_schema_of(command).model_json_schema(), indent=2)
 
 
-def init(name: Path, out: Path | None) -> str:
-    """Copy the preset ``name`` to ``out``; returns the line to print.
+def init(name: Path, out: Path | None) -> Path:
+    """Copy the preset ``name`` to ``out``; returns the copy's path.
 
     Raises:
         DataError: If the file exists.
@@ -39,7 +39,7 @@ def init(name: Path, out: Path | None) -> str:
     if target.exists():
         raise DataError(f"{target} exists already", fix="choose another name with --out")
     write_text(target, source.read_text(encoding="utf-8"))
-    return f"wrote {target}"
+    return target
 
 
 def _schema_of(command: str) -> type[Section]:
@@ -50,7 +50,7 @@ def _schema_of(command: str) -> type[Section]:
     return SCHEMAS[command]
 
 
-def _command(name: Path, given: str | None) -> str:
+def command_of(name: Path, given: str | None) -> str:
     """Whose config ``name`` is: its file name says, else the schema that its keys fit best."""
     if given:
         _schema_of(given)

@@ -158,4 +158,3 @@ def _test_split(dataset: Path) -> str:
             f"{dataset} has no test split", expected="an official test split, or test_fraction > 0"
         )
     return splits[0]
-

@@ -42,6 +42,11 @@ class Outcome:
     picture: Path
     table: Path
 
+    @property
+    def suggestions(self) -> dict[str, float]:
+        """Rates by how they were read off the curve; nan where it says nothing."""
+        return self.found.suggestions()
+
     def to_text(self) -> str:
         """What the command prints."""
         wrote = f"wrote {self.picture} and {self.table}"

@@ -59,6 +59,12 @@ class Outcome:
     skipped: int
 
 
+def format_of(file: Path | None) -> str:
+    """What a file's suffix asks for; without one, a table."""
+    suffix = file.suffix[1:].lower() if file else ""
+    return suffix if suffix in FORMATS else "table"
+
+
 def run(
     given: Sequence[str],
     *,

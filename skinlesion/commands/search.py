@@ -59,6 +59,11 @@ class Outcome:
     monitor: str
     rows: list[Row]
 
+    @property
+    def best(self) -> Path:
+        """The best trial's config, for train."""
+        return self.path / BEST
+
     def print(self, console: Console) -> None:
         """The best trials as a table, then what was written."""
         shown = self.rows[:SHOWN_ROWS]
@@ -71,7 +76,7 @@ class Outcome:
         console.print(table)
         hidden = len(self.rows) - len(shown)
         more = f", {hidden} more in {TRIALS}" if hidden else ""
-        console.print(f"{self.path / BEST}{more}", soft_wrap=True, highlight=False, markup=False)
+        console.print(f"{self.best}{more}", soft_wrap=True, highlight=False, markup=False)
 
 
 def run(

@@ -60,7 +60,7 @@ def verify(backbones: Sequence[str]) -> dict[str, str]:
         IntegrityError: If a file is damaged.
         MissingExtraError: If one of ``backbones`` is missing; without names that is only said.
     """
-    states = {
+    states: dict[str, str] = {
         name: source.state() for name in backbones or SOURCES if (source := SOURCES.get(name))
     }
     for name in backbones:

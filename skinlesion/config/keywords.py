@@ -1,4 +1,4 @@
-"""How keyword arguments become a config: the same fields as YAML and ``--set``, as Python values."""
+"""How keyword arguments become a config: the fields of YAML and ``--set`` as Python values."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def make_config(given: Given, schema: type[S], changes: Mapping[str, Any]) -> S:
 
 
 def make_recipe(given: Given, changes: Mapping[str, Any]) -> TrainConfig | FinetuneConfig:
-    """A config of train, if it has a section ``model``, or else of finetune; see ``make_config``."""
+    """As ``make_config``: a config of train, if it has a section ``model``, or else of finetune."""
     schema = recipe_schema({*_values(given), *changes})
     return make_config(given, schema, changes)
 

@@ -1,0 +1,215 @@
+"""The library: a function for every command, with its options and fields; silent."""
+
+import inspect
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import typer
+
+from skinlesion import api, cli
+from skinlesion.api.mirror import OF_THE_CONFIG
+from skinlesion.config import SCHEMAS, EnsembleConfig, Mean, TrainConfig
+from skinlesion.runs import environment
+
+# Options of the terminal; --set stands for all fields.
+TERMINAL = {"help", "json", "set"}
+# By command, what an option is called in Python: a parameter, a field, or another function.
+RENAMED = {
+    "audit": {"json": "report"},
+    "download-isic": {
+        "query": "archive",
+        "licence": "licences",
+        "dry-run": api.estimate_download,
+        "verify": api.verify_download,
+    },
+    "preprocess": {"source": "sources"},
+    "config show": {"set": "overrides"},
+}
+# Whose config the fields are, where the command is no key of SCHEMAS or is search.
+FIELDS_OF = {"search": "train", "preview": "train", "find-lr": "train"}
+
+
+def typed_commands():
+    """Every command of the command line, ``weights list`` included, by its words."""
+    found = {}
+    for name, command in typer.main.get_command(cli.app).commands.items():
+        for inner, sub in getattr(command, "commands", {"": command}).items():
+            found[f"{name} {inner}".strip()] = sub
+    return found
+
+
+TYPED = typed_commands()
+
+
+def parameters(command):
+    return inspect.signature(api.COMMANDS[command]).parameters
+
+
+def test_every_command_has_its_function():
+    assert set(api.COMMANDS) == set(TYPED)
+    assert all(function.__name__ in api.__all__ for function in api.COMMANDS.values())
+
+
+@pytest.mark.parametrize("command", TYPED)
+def test_every_option_has_its_keyword(command):
+    typed = {option.opts[0].lstrip("-") for option in TYPED[command].params}
+    renamed = RENAMED.get(command, {})
+    wanted = [renamed.get(name, name.replace("-", "_")) for name in typed - TERMINAL]
+
+    names = [name for name in wanted if not callable(name)]
+
+    aliases = {"names": "name"}  # of config validate, which takes one at a time here
+    assert [name for name in names if aliases.get(name, name) not in parameters(command)] == []
+
+
+@pytest.mark.parametrize("command", [*SCHEMAS, *FIELDS_OF])
+def test_signatures_show_the_fields_and_their_defaults(command):
+    shown = parameters(command)
+
+    for name, field in SCHEMAS[FIELDS_OF.get(command, command)].model_fields.items():
+        if command == "search" and name == "parameters":
+            continue
+        default = shown[name].default
+        own = name in inspect.getfullargspec(api.COMMANDS[command])[0] or default is OF_THE_CONFIG
+        assert own or default in (None, field.get_default(call_default_factory=True)), name
+
+
+@pytest.mark.parametrize("name", api.__all__)
+def test_public_functions_say_what_they_do(name):
+    thing = getattr(api, name)
+
+    assert name == "COMMANDS" or inspect.getdoc(thing)
+
+
+def test_the_progress_is_off_unless_asked():
+    asked = [name for name in api.COMMANDS if "progress" in parameters(name)]
+
+    assert {"train", "preprocess", "audit", "evaluate", "predict"} <= set(asked)
+    assert not any(parameters(name)["progress"].default for name in asked)
+
+
+def test_importing_it_imports_no_tensorflow():
+    heavy = "{'tensorflow', 'keras', 'sklearn', 'matplotlib', 'typer'}"
+    code = f"import sys, skinlesion.api; assert not {heavy} & set(sys.modules)"
+
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_runs_go_from_function_to_function_without_a_word(make_run, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    members = [make_run("a"), make_run("b")]
+
+    both = api.ensemble([member.path for member in members], method="rank_mean")
+    found = api.evaluate([members[0].path, both], resamples=100)
+
+    assert (both.path.as_posix(), both.kind, both.splits) == (
+        "runs/ensemble",
+        "ensemble",
+        ("test", "val"),
+    )
+    names = [row.name for row in found.rows]
+    assert {"a", "ensemble"} < set(names)
+    auc = found.rows[names.index("ensemble")].scores["roc_auc"].value
+    assert both.metrics("test")["scores"]["roc_auc"]["value"] == pytest.approx(auc)
+    assert len(both.predictions("test")) == found.rows[0].n
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_run_tells_what_is_in_its_folder(make_run):
+    run = api.load_run(make_run("a", best={"epoch": 1, "val_auc": 0.8}).path)
+
+    assert run.best["val_auc"] == 0.8
+    assert run.history["val_auc"] == [0.6, 0.8]
+    assert run.record["backbone"] == "resnet50"
+    with pytest.raises(api.DataError, match="no predictions on elsewhere"):
+        run.predictions("elsewhere")
+    with pytest.raises(api.DataError, match="not evaluated"):
+        run.metrics("test")
+
+
+def test_an_unfinished_run_is_none(make_run):
+    with pytest.raises(api.DataError, match="not a finished run"):
+        api.load_run(make_run("a", status="running").path)
+
+
+def test_gates_are_a_mapping_and_raise(make_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = make_run("a")
+
+    with pytest.raises(api.QualityGateError):
+        api.evaluate(run.path, resamples=100, fail_under={"roc_auc": 1.01})
+    with pytest.raises(api.SkinlesionError, match="no finished run"):
+        api.evaluate([], resamples=100)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: api.train("resnet50.yaml", epocs=3), "did you mean epochs"),
+        (lambda: api.train("resnet.yaml"), "did you mean resnet50.yaml"),
+        (lambda: api.train(EnsembleConfig()), "config is a EnsembleConfig"),
+        (lambda: api.finetune(), "needs a run"),
+        (lambda: api.tta(), "needs a run"),
+        (lambda: api.explain(), "needs a run"),
+        (lambda: api.soup([]), "at least 2 members"),
+        (lambda: api.preprocess(), "source"),
+        (lambda: api.predict([]), "no image"),
+        (lambda: api.predict("a.jpg", model=Loaded(), tta=2), "is loaded"),
+        (lambda: api.config_schema("trian"), "trian"),
+    ],
+)
+def test_what_is_wrong_is_raised(call, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(api.SkinlesionError, match=words):
+        call()
+    assert list(tmp_path.iterdir()) == []
+
+
+class Loaded:
+    """Stands for a model that is loaded."""
+
+    def predict(self, paths, *, threshold, batch_size):
+        return iter([*paths])
+
+
+def test_a_loaded_model_is_asked_as_it_is(tmp_path):
+    for name in ("b.jpg", "a.jpg", "c.txt"):
+        (tmp_path / name).touch()
+
+    answers = api.predict(tmp_path, model=Loaded())
+
+    assert answers == [str(tmp_path / "a.jpg"), str(tmp_path / "b.jpg")]
+
+
+def test_configs_are_read_described_and_copied(tmp_path):
+    copy = api.copy_config("resnet50.yaml", tmp_path / "mine.yaml")
+    config = api.read_config(copy, overrides={"epochs": np.int64(3)})
+
+    assert isinstance(config, TrainConfig)
+    assert (config.epochs, config.model.backbone) == (3, "resnet50")
+    assert api.config_schema("ensemble")["title"] == EnsembleConfig.__name__
+    assert api.read_config("ensemble.yaml").method == Mean(name="mean")
+
+
+def test_weights_are_listed_and_verified():
+    rows = {row["backbone"]: row["state"] for row in api.list_weights()}
+
+    assert rows["efficientnet_lite0"] == "present"
+    assert api.verify_weights(["efficientnet_lite0"]) == {"efficientnet_lite0": "present"}
+
+
+@pytest.mark.parametrize(
+    ("typed", "recorded"),
+    [
+        (["/usr/bin/skinlesion", "train"], ["skinlesion", "train"]),
+        (["/lib/skinlesion/__main__.py", "train"], ["skinlesion", "train"]),
+        (["/home/me/study.py", "--secret"], ["python", "study.py"]),
+    ],
+)
+def test_a_run_records_what_was_typed_and_of_a_script_its_name(typed, recorded, monkeypatch):
+    monkeypatch.setattr(sys, "argv", typed)
+
+    assert environment()["command"] == recorded
