@@ -1,6 +1,5 @@
 """docs/examples/library.py runs, and docs/api.md shows its cells and what they print."""
 
-import os
 import re
 import runpy
 from pathlib import Path
@@ -30,10 +29,18 @@ def test_the_page_shows_pieces_of_the_script(block):
 @pytest.mark.tensorflow
 def test_the_script_prints_what_the_page_shows(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("tempfile.mkdtemp", lambda prefix: os.fspath(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
     runpy.run_path(str(SCRIPT))
 
     printed = capfd.readouterr()
     assert printed.err == ""
     assert without_numbers(printed.out) == without_numbers("".join(blocks("text")))
+
+
+def test_the_page_names_every_function():
+    from skinlesion import api
+
+    functions = {function.__name__ for function in api.COMMANDS.values()}
+
+    assert functions - set(re.findall(r"`(\w+)`", PAGE)) == set()
