@@ -45,7 +45,7 @@ def test_moving_average_by_hand():
     seen = []
     for value in (1.0, 2.0, 3.0):
         set_weight(model, value)
-        average.after_step()
+        average.after_batch()
         seen.append(averaged(model, average))
 
     # Kept: 1/10, 2/11 and 3/12 of the average before, all below the decay.
@@ -60,7 +60,7 @@ def test_decay_limits_the_moving_average():
     model, average = one_weight({"name": "ema", "decay": 0.05})
     set_weight(model, 1.0)
 
-    average.after_step()
+    average.after_batch()
 
     assert averaged(model, average) == pytest.approx(0.95)
 
@@ -71,7 +71,7 @@ def test_moving_average_of_what_does_not_change_is_exactly_that():
     average = make_average(model, Recipe.model_validate({"averaging": EMA}))
 
     for _ in range(5):
-        average.after_step()
+        average.after_batch()
 
     assert averaged(model, average) == weight(model)
 
@@ -82,7 +82,7 @@ def test_mean_of_the_last_epochs_by_hand():
     seen = []
     for epoch, value in enumerate([1.0, 2.0, 3.0, 6.0]):
         set_weight(model, value)
-        average.after_step()
+        average.after_batch()
         average.after_epoch(epoch)
         seen.append(averaged(model, average))
 
@@ -95,13 +95,13 @@ def test_state_comes_back(averaging):
     model, average = one_weight(averaging, epochs=2)
     values = np.random.default_rng(0).normal(size=2)
     set_weight(model, values[0])
-    average.after_step()
+    average.after_batch()
     average.after_epoch(0)
     again = make_average(model, Recipe.model_validate({"averaging": averaging, "epochs": 2}))
     again.restore(average.state)
     set_weight(model, values[1])
     for one in (average, again):
-        one.after_step()
+        one.after_batch()
         one.after_epoch(1)
 
     assert averaged(model, again) == averaged(model, average)
@@ -110,7 +110,7 @@ def test_state_comes_back(averaging):
 def test_own_weights_come_back_if_the_block_fails():
     model, average = one_weight(EMA)
     set_weight(model, 1.0)
-    average.after_step()
+    average.after_batch()
 
     with pytest.raises(ZeroDivisionError), average.applied():
         weight(model) / 0

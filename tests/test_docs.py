@@ -18,12 +18,31 @@ def test_reference_is_current():
     )
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_relative_links_lead_to_files(page):
-    links = re.findall(r"\]\(([^)#\s]+)", page.read_text())
-    local = [link for link in links if "://" not in link]
+def anchors(page):
+    """What headings are called in links, as GitHub makes it."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    found = []
+    for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE):
+        name = re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+        found.append(f"{name}-{found.count(name)}" if name in found else name)
+    return found
 
-    assert [link for link in local if not (page.parent / link).exists()] == []
+
+def test_anchors_by_hand(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("# A `b`: c, d-e\n\n```\n# no heading\n```\n## Again\n## Again\n")
+
+    assert anchors(page) == ["a-b-c-d-e", "again", "again-1"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_relative_links_lead_to_files_and_headings(page):
+    links = re.findall(r"\]\(([^)\s]+)\)", page.read_text())
+    local = [link.partition("#") for link in links if "://" not in link]
+
+    assert [link for link, _, _ in local if not (page.parent / link).exists()] == []
+    to_headings = [(page.parent / link if link else page, name) for link, _, name in local if name]
+    assert [link for link in to_headings if link[1] not in anchors(link[0])] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -64,7 +64,7 @@ class Ema(Section):
 
     name: Literal["ema"]
     decay: Fraction = Field(
-        0.999, description="a step; in the first steps t at most (1 + t) / (10 + t)"
+        0.999, description="by batch, counted from 0; of batch t at most (1 + t) / (10 + t)"
     )
 
 

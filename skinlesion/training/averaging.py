@@ -16,7 +16,7 @@ from skinlesion.config import Ema, LastEpochs, Recipe
 class Average(Protocol):
     """A running average; its state is a list of arrays, so that a checkpoint can hold it."""
 
-    def after_step(self) -> None:
+    def after_batch(self) -> None:
         """Take note of the weights after a batch."""
 
     def after_epoch(self, epoch: int) -> None:
@@ -47,7 +47,7 @@ class _Nothing:
 
     state: list[np.ndarray] = []  # noqa: RUF012 - never changed
 
-    def after_step(self) -> None:
+    def after_batch(self) -> None:
         """Do nothing."""
 
     def after_epoch(self, epoch: int) -> None:
@@ -63,30 +63,31 @@ class _Nothing:
 class _Moving:
     """Exponential moving average; statistics of normalisation are weights, too.
 
-    The decay of step t is min(decay, (1 + t) / (10 + t)), as in TensorFlow's
-    ExponentialMovingAverage: otherwise a short run would be averaged with its random start.
+    The decay of batch t, from 0, is min(decay, (1 + t) / (10 + t)), as in TensorFlow's
+    ExponentialMovingAverage: otherwise a short run would be averaged with its random start. Batches
+    count, not the optimiser's steps, of which there are fewer with ``accumulate_steps``.
     """
 
     def __init__(self, model: keras.Model, decay: float) -> None:
         self._weights = [weight.value for weight in model.weights]
         self._average = [tf.Variable(weight, trainable=False) for weight in self._weights]
-        self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self._batch = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._decay = decay
         self._update = tf.function(self._take, jit_compile=False)
 
     def _take(self) -> None:
-        step = tf.cast(self._step, tf.float32)
-        keep = tf.minimum(self._decay, (1.0 + step) / (10.0 + step))
+        batch = tf.cast(self._batch, tf.float32)
+        keep = tf.minimum(self._decay, (1.0 + batch) / (10.0 + batch))
         for average, weight in zip(self._average, self._weights, strict=True):
             # As a difference: weights that do not change are not touched by rounding.
             average.assign_add((1.0 - keep) * (weight - average))
-        self._step.assign_add(1)
+        self._batch.assign_add(1)
 
-    def after_step(self) -> None:
+    def after_batch(self) -> None:
         self._update()
 
     def after_epoch(self, epoch: int) -> None:
-        """Nothing more than after each step."""
+        """Nothing more than after each batch."""
 
     @contextlib.contextmanager
     def applied(self) -> Iterator[None]:
@@ -95,10 +96,10 @@ class _Moving:
 
     @property
     def state(self) -> list[np.ndarray]:
-        return [self._step.numpy(), *(average.numpy() for average in self._average)]
+        return [self._batch.numpy(), *(average.numpy() for average in self._average)]
 
     def restore(self, state: Sequence[np.ndarray]) -> None:
-        for variable, value in zip([self._step, *self._average], state, strict=True):
+        for variable, value in zip([self._batch, *self._average], state, strict=True):
             variable.assign(value)
 
 
@@ -111,7 +112,7 @@ class _Last:
         self._count = 0
         self._sums = [np.zeros(weight.shape) for weight in self._weights]  # float64
 
-    def after_step(self) -> None:
+    def after_batch(self) -> None:
         """Nothing: epochs count here."""
 
     def after_epoch(self, epoch: int) -> None:

@@ -225,7 +225,7 @@ class _Epochs(keras.callbacks.Callback):
                 f"the loss is {loss} in epoch {len(self.history) + 1}, step {batch + 1}, at a"
                 f" learning rate of {float(self.model.optimizer.learning_rate):.2g}"
             )
-        self.average.after_step()
+        self.average.after_batch()
         size = self.recipe.batch_size
         left = self.batches.order.size - batch * size
         self._counter_now().advance(min(size, left), f"loss {loss:.4f}")
