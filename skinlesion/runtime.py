@@ -11,6 +11,8 @@ from typing import Any
 
 from skinlesion.errors import ConfigError, MissingExtraError
 
+LOG_LEVEL, SILENT = "TF_CPP_MIN_LOG_LEVEL", "3"
+
 
 def prepare(*, seed: int, threads: int | None = None, deterministic: bool = True) -> None:
     """Import TensorFlow quietly, with deterministic operations and every generator seeded.
@@ -91,12 +93,12 @@ def _import_tensorflow() -> Any:
 
     TensorFlow 2.21 also logs an error for each deterministic tf.data pipeline that is none (an
     attribute "not in the op definition", ignored); real errors come as exceptions. Set
-    TF_CPP_MIN_LOG_LEVEL yourself to see it all.
+    TF_CPP_MIN_LOG_LEVEL to less than 3 to see it all.
     """
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    wanted = "TF_CPP_MIN_LOG_LEVEL" in os.environ
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with contextlib.nullcontext() if wanted else _silent_stderr():
+    os.environ.setdefault(LOG_LEVEL, SILENT)
+    # A process that this one starts inherits SILENT: it is no wish of the user's to see banners.
+    with _silent_stderr() if os.environ[LOG_LEVEL] == SILENT else contextlib.nullcontext():
         import tensorflow as tf
 
         gpus = tf.config.list_physical_devices("GPU")

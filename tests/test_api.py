@@ -1,6 +1,8 @@
 """The library: a function for every command, with its options and fields; silent."""
 
+import contextlib
 import inspect
+import logging
 import subprocess
 import sys
 
@@ -8,7 +10,7 @@ import numpy as np
 import pytest
 import typer
 
-from skinlesion import api, cli
+from skinlesion import api, cli, runtime
 from skinlesion.api.mirror import OF_THE_CONFIG
 from skinlesion.config import SCHEMAS, EnsembleConfig, Mean, TrainConfig
 from skinlesion.runs import environment
@@ -213,3 +215,49 @@ def test_a_run_records_what_was_typed_and_of_a_script_its_name(typed, recorded, 
     monkeypatch.setattr(sys, "argv", typed)
 
     assert environment()["command"] == recorded
+
+
+@pytest.mark.tensorflow
+def test_training_says_nothing_unless_asked_and_returns_its_history(tmp_path, monkeypatch, capsys):
+    from training_fixtures import train_config, use_tiny_backbone, write_lesions
+
+    use_tiny_backbone(monkeypatch)
+    config = train_config(write_lesions(tmp_path / "dataset"))
+
+    run = api.train(config, run=tmp_path / "a")
+    tuned = api.finetune(run, epochs=1, batch_size=8)
+    silent = capsys.readouterr()
+    api.train(config, run=tmp_path / "b", epochs=1, progress=True)
+
+    assert (len(run.history["val_auc"]), run.best["epoch"] in (1, 2)) == (2, True)
+    assert (tuned.path, tuned.kind) == (tmp_path / "a-ft", "finetune")
+    assert silent == ("", "")
+    assert capsys.readouterr().out == ""
+    assert api.train(config, run=run, resume=True) == run
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize(("level", "silenced"), [(None, 1), ("3", 1), ("0", 0)])
+def test_tensorflow_is_silenced_where_a_parent_silenced_it(level, silenced, monkeypatch):
+    seen = []
+    monkeypatch.delenv(runtime.LOG_LEVEL, raising=False)
+    if level:
+        monkeypatch.setenv(runtime.LOG_LEVEL, level)
+    silence = contextlib.contextmanager(lambda: iter([seen.append(1)]))
+    monkeypatch.setattr(runtime, "_silent_stderr", silence)
+
+    runtime.prepare(seed=0)
+
+    assert len(seen) == silenced
+
+
+@pytest.mark.tensorflow
+def test_models_that_follow_each_other_are_no_retracing():
+    runtime.prepare(seed=0)
+    (keep,) = [f for f in logging.getLogger("tensorflow").filters if callable(f)][-1:]
+
+    def kept(message):
+        return keep(logging.LogRecord("tensorflow", logging.WARNING, "", 0, message, (), None))
+
+    assert not kept("5 out of the last 13 calls to f triggered tf.function retracing. Tracing")
+    assert kept("something else")

@@ -91,7 +91,7 @@ def test_the_worst_mistakes_of_val_come_with_picture_map_and_sheet(folder, tmp_p
     assert all((out / f"{row['picture']}.png").is_file() for row in rows)
     with Image.open(out / "contact_sheet.png") as sheet:
         assert sheet.width > 2 * TILE
-    assert said.startswith(f"wrote {out}: 4 images by gradcam")
+    assert said.to_text().startswith(f"wrote {out}: 4 images by gradcam")
 
 
 def test_the_worst_come_first_by_the_runs_own_predictions(folder, tmp_path):

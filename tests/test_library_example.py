@@ -27,13 +27,13 @@ def test_the_page_shows_pieces_of_the_script(block):
 
 
 @pytest.mark.tensorflow
-def test_the_script_prints_what_the_page_shows(tmp_path, monkeypatch, capfd):
+def test_the_script_prints_what_the_page_shows(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
     runpy.run_path(str(SCRIPT))
 
-    printed = capfd.readouterr()
+    printed = capsys.readouterr()
     assert printed.err == ""
     assert without_numbers(printed.out) == without_numbers("".join(blocks("text")))
 

@@ -294,4 +294,3 @@ def test_the_environment_fits_into_json_and_names_the_versions_that_matter():
     found = json.loads(json.dumps(environment()))
 
     assert {"tensorflow", "keras", "numpy"} <= set(found["packages"])
-    assert found["command"][0] == "skinlesion"

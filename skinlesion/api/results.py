@@ -23,7 +23,7 @@ class Run(os.PathLike[str]):
         path: The folder.
         kind: What made it: train, finetune, folds, tta, soup or ensemble.
         splits: What it has predictions on.
-        best: Number (from 0) and scores of the epoch that was kept; empty if nothing was trained.
+        best: Number (from 1) and scores of the epoch that was kept; empty if nothing was trained.
         history: By column of history.csv, a value an epoch, as Keras's ``History.history``; empty
             if nothing was trained.
         record: run.json: versions, data set, seconds, and what is particular to the kind.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -58,8 +58,8 @@ class Outcome:
     path: Path
     method: str
     subjects: list[Subject]
-    y_prob: np.ndarray
-    maps: np.ndarray
+    y_prob: np.ndarray = field(repr=False)
+    maps: np.ndarray = field(repr=False)
 
     @property
     def sheet(self) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +38,7 @@ class Outcome:
         table: The same as CSV.
     """
 
-    found: RangeTest
+    found: RangeTest = field(repr=False)
     picture: Path
     table: Path
 
