@@ -224,7 +224,7 @@ def _ask(
     run: RunDir, stored: np.ndarray, config: ExplainConfig, advance: Callable[[int], None]
 ) -> _Answer:
     """What one model says of the images, and why."""
-    from skinlesion.data.pipeline import resize
+    from skinlesion.data.augment import resize
     from skinlesion.explain import METHODS
     from skinlesion.training.predict import forward, logits_of_batches, sigmoid
     from skinlesion.training.session import load_run_model
@@ -254,7 +254,7 @@ def _mean(answers: list[_Answer]) -> _Answer:
 def _enlarged(maps: np.ndarray, side: int) -> np.ndarray:
     if maps.shape[1] == side:
         return maps
-    from skinlesion.data.pipeline import resize
+    from skinlesion.data.augment import resize
 
     return resize(maps[..., None], side).numpy()[..., 0]
 
