@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,9 @@ from rich.table import Table
 
 from skinlesion.config import Space, TrainConfig, to_yaml, validate
 from skinlesion.data.store import open_dataset
-from skinlesion.errors import ConfigError, DataError, error_of
+from skinlesion.errors import ConfigError, DataError
 from skinlesion.folders import alone_in, refuse_existing, write_text
-from skinlesion.processes import refuse_failure, running
+from skinlesion.processes import running
 from skinlesion.progress import Reporter
 from skinlesion.runs import RunDir
 from skinlesion.search.space import refuse_impossible, sample, with_values
@@ -32,13 +31,13 @@ from skinlesion.search.study import (
     ranked,
     require_optuna,
 )
-from skinlesion.tables import read_columns, write_rows
+from skinlesion.search.trials import Result, epochs_of, reason_of
+from skinlesion.tables import write_rows
 
 BASE, SPACE, DATABASE = "base.yaml", "space.yaml", "study.db"
 TRIALS, BEST = "trials.csv", "best.yaml"
 # After so many failed trials and none that came to its end, the next would fail as well.
 MAX_FAILED = 3
-LOOK_SECONDS = 0.5
 SHOWN_ROWS = 10
 
 # Starts ``skinlesion ARGUMENTS``, and kills it if it still runs when the block is left.
@@ -154,7 +153,7 @@ class _Search:
         try:
             drawn, config = sample(self.space, base, trial.suggest)
         except ConfigError as error:
-            drawn, result = {}, _Result(FAILED, attributes={"reason": " ".join(error.what.split())})
+            drawn, result = {}, Result(FAILED, attributes={"reason": " ".join(error.what.split())})
         else:
             result = self._train(trial, config)
         seconds = round(time.monotonic() - started, 1)
@@ -165,7 +164,7 @@ class _Search:
         self.reporter.say("  ".join(said))
         self._refuse_failing()
 
-    def _train(self, trial: Trial, config: TrainConfig) -> _Result:
+    def _train(self, trial: Trial, config: TrainConfig) -> Result:
         """What became of a trial, which is killed as soon as it is hopeless."""
         run = self._run(trial.number)
         if run.path.exists() and not (run.is_run() and run.config.read_text() == to_yaml(config)):
@@ -175,16 +174,16 @@ class _Search:
         write_text(given, to_yaml(config))
         arguments = ["train", "--config", str(given), "--run", str(run.path), "--resume"]
         with log.open("ab") as stderr, self.launch(arguments, stderr=stderr) as process:
-            for epoch, value in _epochs(run, config.monitor, process):
+            for epoch, value in epochs_of(run, config.monitor, process):
                 if trial.is_hopeless(epoch, value) and epoch < config.epochs:
-                    return _Result(PRUNED, attributes={"epochs": epoch, "last": value})
+                    return Result(PRUNED, attributes={"epochs": epoch, "last": value})
             code = process.wait()
         if code:
-            return _Result(FAILED, attributes={"reason": _reason(code, log)})
+            return Result(FAILED, attributes={"reason": reason_of(code, log)})
         record = run.record()
         best = record["best"]
         attributes = {"best_epoch": best["epoch"], "epochs": record["epochs"]}
-        return _Result(COMPLETE, best[config.monitor], attributes)
+        return Result(COMPLETE, best[config.monitor], attributes)
 
     def _run(self, number: int) -> RunDir:
         return RunDir(self.path / "trials" / f"{number:04d}")
@@ -210,22 +209,6 @@ class _Search:
             expected="a config that can be trained as it is",
             fix=f"try skinlesion train --config {self.path / BASE}; logs are in trials/",
         )
-
-
-@dataclass(frozen=True)
-class _Result:
-    """What became of a trial."""
-
-    state: str
-    value: float | None = None
-    attributes: dict[str, Any] = field(default_factory=dict)
-
-    def said(self, monitor: str) -> str:
-        if self.state == FAILED:
-            return str(self.attributes["reason"])
-        if self.state == PRUNED:
-            return f"{monitor} {self.attributes['last']:.4f} at epoch {self.attributes['epochs']}"
-        return f"{monitor} {self.value:.4f} at epoch {self.attributes['best_epoch']}"
 
 
 @contextlib.contextmanager
@@ -271,33 +254,6 @@ def _refuse_dataset(config: TrainConfig) -> None:
         seed=config.seed,
         fold=config.fold,
     )
-
-
-def _epochs(run: RunDir, monitor: str, process: Any) -> Iterator[tuple[int, float]]:
-    """Number and monitor of each epoch, as they come, until the process has ended."""
-    seen, ended = 0, False
-    while not ended:
-        ended = process.poll() is not None  # asked before the last look, so that none is missed
-        if run.history.exists():
-            table = read_columns(run.history, required=["epoch", monitor])
-            for epoch, value in list(zip(table["epoch"], table[monitor], strict=True))[seen:]:
-                seen += 1
-                yield int(epoch), float(value)
-        if not ended:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=LOOK_SECONDS)
-
-
-def _reason(code: int, log: Path) -> str:
-    """Why a trial failed, if the next one may not; else raise what the search ends with."""
-    text = log.read_text(encoding="utf-8", errors="replace")
-    said = text.rpartition("error: ")[2].strip().splitlines() if "error: " in text else []
-    if code < 0 or error_of(code) is DataError:
-        return said[0] if said else f"killed by signal {-code}"
-    kind = error_of(code)
-    if kind is None or not said:
-        refuse_failure(code, f"a trial, whose log is {log},")
-    raise (kind or DataError)(f"a trial failed: {said[0]}", fix=f"see {log}")
 
 
 def _write_trials(path: Path, rows: list[Row], space: Space) -> None:
