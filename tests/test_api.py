@@ -1,6 +1,7 @@
 """The library: a function for every command, with its options and fields; silent."""
 
 import contextlib
+import functools
 import inspect
 import logging
 import subprocess
@@ -261,3 +262,32 @@ def test_models_that_follow_each_other_are_no_retracing():
 
     assert not kept("5 out of the last 13 calls to f triggered tf.function retracing. Tracing")
     assert kept("something else")
+
+
+def test_the_demo_tells_what_it_made(tmp_path, monkeypatch):
+    from skinlesion.commands import demo
+    from skinlesion.data import synthetic
+    from skinlesion.progress import Reporter
+
+    few = functools.partial(synthetic.write_synthetic, count=60, size=32)
+    monkeypatch.setattr(synthetic, "write_synthetic", few)
+    typed = []
+
+    def launch(arguments):
+        typed.append(arguments[0])
+        if arguments[0] == "preprocess":
+            drawn = tmp_path / "demo" / "synthetic" / "labels.csv"
+            api.preprocess(drawn, tmp_path / "demo" / "dataset", image_size=32)
+
+    made = demo.run(
+        tmp_path / "demo",
+        source=None,
+        overwrite=False,
+        reporter=Reporter(quiet=True),
+        launch=launch,
+    )
+
+    assert typed == ["preprocess", "train", "train", "finetune", "ensemble", "evaluate"]
+    assert made.split == "test"
+    assert str(made.leaderboard) in made.to_text()
+    assert "no clinical meaning" in made.to_text()
