@@ -31,6 +31,7 @@ LEVELS = {
     "metrics": 2,
     "models": 2,
     "explain": 3,
+    "export": 3,
     "report": 3,
     "search": 3,
     "training": 3,
@@ -50,10 +51,19 @@ KNOW_TENSORFLOW = (
     "models",
     "training",
     "explain",
+    "export",
     "data.augment",
     "data.pipeline",
 )
-HEAVY_FOR_COMMANDS = ("losses", "models", "training", "explain", "data.augment", "data.pipeline")
+HEAVY_FOR_COMMANDS = (
+    "losses",
+    "models",
+    "training",
+    "explain",
+    "export",
+    "data.augment",
+    "data.pipeline",
+)
 
 
 def module_name(path):
