@@ -191,10 +191,11 @@ function showPoint() {
 function newLine() {
   const line = document.createElement("tr");
   const head = Object.assign(document.createElement("th"), { scope: "row" });
-  const [canvas, button] = ["canvas", "button"].map((tag) => document.createElement(tag));
+  const [box, canvas, button] = ["div", "canvas", "button"].map((tag) => document.createElement(tag));
   button.type = "button";
   canvas.setAttribute("aria-hidden", "true");
-  head.append(canvas, button);
+  box.append(canvas, button);
+  head.append(box);
   line.append(head);
   at("rows").append(line);
   return { line, head, canvas, button };
