@@ -1,33 +1,36 @@
-/** The page: takes files, shows answers. The work is done in worker.js. */
+/** The page: takes pictures, shows answers. The work is done in worker.js. */
 
 import { decide } from "./answers.js";
 import { fillCard } from "./card.js";
 import { toCsv } from "./csv.js";
-import { FLAGS } from "./quality.js";
+import { at, make, percent } from "./dom.js";
 import { Helper } from "./helper.js";
+import { clearResult, showResult } from "./result.js";
 
-const at = (id) => document.getElementById(id);
-const state = { model: null, helper: null, rows: [], queue: [], shown: null, isBusy: false };
+let model = null;
+let helper = null;
+let rows = []; // {name, file, line, result or error}
+let queue = [];
+let shown = null;
+let isBusy = false;
 
 start();
 
 async function start() {
   at("unserved").hidden = true;
   try {
-    state.model = await described();
-    describe(state.model);
-    at("work").hidden = false;
+    model = await described();
+    describe();
     say("Loading the model.");
-    state.helper = new Helper(showProgress);
+    helper = new Helper(showProgress);
     listen();
-    const base = new URL(".", location.href).href;
-    await state.helper.ask("load", { model: state.model, base });
+    await helper.ask("load", { model, base: new URL(".", location.href).href });
     showProgress(null);
     say("Ready.");
     document.body.dataset.state = "ready";
     work();
   } catch (error) {
-    fail(`The model cannot be loaded: ${error.message}`);
+    complain(`The model cannot be loaded: ${error.message}`);
   }
 }
 
@@ -37,20 +40,26 @@ async function described() {
   return response.json();
 }
 
-function describe(model) {
-  document.title = `${model.name} - skin lesion classifier`;
-  at("name").textContent = model.name;
-  for (const name of Object.keys(model.operating_points)) at("point").append(new Option(name, name));
-  showPoint();
-  fillCard(model, at("facts"), at("tables"));
+function describe() {
+  document.title = `${model.name} - skinlesion`;
+  at("model-name").textContent = `${model.name}: ${model.classes[1]} or ${model.classes[0]}`;
+  at("point").append(...Object.keys(model.operating_points).map((name) => new Option(name, name)));
+  fillCard(model, at("card-facts"), at("card-tables"));
+  at("version").textContent = ` ${model.skinlesion}`;
   at("card").hidden = false;
-  at("made").textContent =
-    `Made by skinlesion ${model.skinlesion}, model ${model.identity}. ` +
-    "A research tool, not a medical device.";
+  at("drop").hidden = false;
+}
+
+function complain(text) {
+  at("problem").textContent = text;
+  at("problem").hidden = false;
+  at("drop").hidden = true;
+  say("");
+  showProgress(null);
+  document.body.dataset.state = "failed";
 }
 
 function listen() {
-  const drop = at("drop");
   at("files").addEventListener("change", ({ target }) => {
     add([...target.files]);
     target.value = "";
@@ -58,16 +67,16 @@ function listen() {
   for (const name of ["dragover", "drop"]) {
     document.addEventListener(name, (event) => event.preventDefault());
   }
-  document.addEventListener("dragover", () => drop.classList.add("over"));
-  document.addEventListener("dragleave", () => drop.classList.remove("over"));
+  document.addEventListener("dragover", () => at("drop").classList.add("over"));
+  document.addEventListener("dragleave", () => at("drop").classList.remove("over"));
   document.addEventListener("drop", ({ dataTransfer }) => {
-    drop.classList.remove("over");
+    at("drop").classList.remove("over");
     add([...dataTransfer.files]);
   });
+  document.addEventListener("paste", ({ clipboardData }) => add([...clipboardData.files]));
   at("point").addEventListener("change", () => {
-    showPoint();
-    state.rows.forEach(fillRow);
-    show(state.shown);
+    rows.forEach(fillRow);
+    show(shown);
   });
   at("save").addEventListener("click", save);
   at("stop").addEventListener("click", stop);
@@ -78,64 +87,60 @@ function listen() {
 
 function add(files) {
   if (!files.length) return;
-  const isFirst = !state.rows.length;
-  for (const file of files) {
-    const row = { name: file.webkitRelativePath || file.name, file, line: newLine() };
-    row.line.button.textContent = row.name;
-    row.line.button.addEventListener("click", () => {
-      show(row);
-      at("shown-name").focus();
-    });
-    state.rows.push(row);
-    state.queue.push(row);
-    fillRow(row);
-  }
-  at("batch").hidden = state.rows.length < 2;
-  if (isFirst || files.length === 1) state.shown = state.rows.at(-files.length);
+  const isFirst = !rows.length;
+  const added = files.map((file) => ({ name: file.name || "pasted.png", file }));
+  for (const row of added) row.line = newLine(row);
+  added.forEach(fillRow);
+  rows.push(...added);
+  queue.push(...added);
+  at("batch").hidden = rows.length < 2;
+  if (isFirst || added.length === 1) shown = added[0];
   work();
 }
 
 /** Answer what is queued, one file at a time, so that memory does not grow with their number. */
 async function work() {
-  if (state.isBusy || document.body.dataset.state !== "ready") return;
-  state.isBusy = true;
+  if (isBusy || document.body.dataset.state !== "ready") return;
+  isBusy = true;
   document.body.dataset.busy = "yes";
-  for (let row = state.queue.shift(); row; row = state.queue.shift()) {
+  at("stop").disabled = false;
+  for (let row = queue.shift(); row; row = queue.shift()) {
     tellProgress();
-    try {
-      row.result = await state.helper.ask("predict", row.file);
-    } catch (error) {
-      row.error = error.isUnreadable ? error.message : `it could not be classified: ${error.message}`;
-    }
-    row.file = null;
+    await classify(row);
     fillRow(row);
-    if (row === state.shown) show(row);
+    if (row === shown) show(row);
   }
-  state.isBusy = false;
+  isBusy = false;
   delete document.body.dataset.busy;
-  showProgress(null);
   at("stop").disabled = true;
+  showProgress(null);
   conclude();
 }
 
+async function classify(row) {
+  try {
+    row.result = await helper.ask("predict", row.file);
+  } catch (error) {
+    row.error = error.isUnreadable ? error.message : `it could not be classified: ${error.message}`;
+  }
+  row.file = null;
+}
+
 function tellProgress() {
-  const left = state.queue.length + 1;
-  const total = state.rows.length;
-  at("stop").disabled = false;
-  say(total > 1 ? `Classifying image ${total - left + 1} of ${total}.` : "Classifying.");
-  showProgress((total - left) / total);
+  const done = rows.length - queue.length;
+  say(rows.length > 1 ? `Classifying picture ${done} of ${rows.length}.` : "Classifying.");
+  showProgress((done - 1) / rows.length);
 }
 
 function conclude() {
-  const broken = state.rows.filter(({ error }) => error !== undefined).length;
-  const done = state.rows.length - broken;
-  const images = (count) => `${count} ${count === 1 ? "image" : "images"}`;
-  if (!state.rows.length) say("Ready.");
-  else say(`${images(done)} classified${broken ? `, ${images(broken)} not` : ""}.`);
+  const broken = rows.filter(({ error }) => error !== undefined).length;
+  const pictures = (count) => `${count} ${count === 1 ? "picture" : "pictures"}`;
+  const rest = broken ? `, ${pictures(broken)} not` : "";
+  say(rows.length ? `${pictures(rows.length - broken)} classified${rest}.` : "Ready.");
 }
 
 function stop() {
-  for (const row of state.queue.splice(0)) {
+  for (const row of queue.splice(0)) {
     row.error = "stopped before its turn";
     row.file = null;
     fillRow(row);
@@ -143,23 +148,21 @@ function stop() {
 }
 
 function clear() {
-  state.queue.length = 0;
-  state.rows = [];
-  state.shown = null;
+  queue = [];
+  rows = [];
+  shown = null;
   at("rows").replaceChildren();
   at("batch").hidden = true;
-  at("shown").hidden = true;
-  if (!state.isBusy) conclude();
+  clearResult();
+  if (!isBusy) conclude();
   at("files").focus();
 }
 
 function save() {
-  const text = toCsv(state.model, at("point").value, state.rows.filter(isDone));
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
-  link.download = "answers.csv";
-  link.click();
-  URL.revokeObjectURL(link.href);
+  const text = toCsv(model, at("point").value, rows.filter(isDone));
+  const href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+  make("a", { href, download: "answers.csv" }).click();
+  URL.revokeObjectURL(href);
 }
 
 const isDone = ({ result, error }) => result !== undefined || error !== undefined;
@@ -170,112 +173,58 @@ function say(text) {
   at("status").textContent = text;
 }
 
-function fail(text) {
-  at("failure").textContent = text;
-  at("failure").hidden = false;
-  at("work").hidden = true;
-  document.body.dataset.state = "failed";
-}
-
 function showProgress(share) {
   at("progress").hidden = share === null;
   at("progress").value = share ?? 0;
 }
 
-function showPoint() {
-  const { threshold, words } = state.model.operating_points[at("point").value];
-  at("point-words").textContent =
-    `${state.model.classes[1]} from ${number(threshold)} on (${words})`;
+function show(row) {
+  shown = row;
+  for (const other of rows) other.line.classList.toggle("chosen", other === row && rows.length > 1);
+  if (row && isDone(row)) showResult(model, at("point").value, row);
 }
 
-function newLine() {
-  const line = document.createElement("tr");
-  const head = Object.assign(document.createElement("th"), { scope: "row" });
-  const [box, canvas, button] = ["div", "canvas", "button"].map((tag) => document.createElement(tag));
-  button.type = "button";
-  canvas.setAttribute("aria-hidden", "true");
-  box.append(canvas, button);
-  head.append(box);
-  line.append(head);
+function newLine(row) {
+  const open = make(
+    "button",
+    { type: "button", className: "open" },
+    make("canvas", { className: "thumb", width: 1, height: 1 }),
+    make("span", { textContent: row.name }),
+  );
+  open.addEventListener("click", () => {
+    show(row);
+    at("result-title").focus();
+  });
+  const line = make("tr", {}, make("th", { scope: "row" }, open));
   at("rows").append(line);
-  return { line, head, canvas, button };
+  return line;
 }
 
 function fillRow(row) {
-  const { line, head, canvas } = row.line;
-  line.replaceChildren(head);
-  if (row.error !== undefined) {
-    const cell = newCell(row.error);
-    cell.className = "wide";
-    cell.colSpan = 5;
-    line.append(cell);
-  } else if (row.result) {
-    draw(canvas, row.result.thumbnail);
-    const { probability, calibrated, refer, flags } = row.result;
-    const decision = decide(state.model, at("point").value, probability);
-    const cells = [number(probability), number(calibrated), decision, yesNo(refer), flags.join(", ")];
-    line.append(...cells.map(newCell));
-  } else {
-    line.append(...["", "", "waiting", "", ""].map(newCell));
-  }
+  row.line.replaceChildren(row.line.firstChild, ...cellsOf(row));
+  row.line.querySelector("button").disabled = !isDone(row);
+  if (row.result) drawThumbnail(row.line.querySelector("canvas"), row.result.thumbnail);
 }
 
-const newCell = (text) => Object.assign(document.createElement("td"), { textContent: text });
-
-function show(row) {
-  state.shown = row;
-  for (const { line, ...other } of state.rows.map((each) => ({ ...each.line, each }))) {
-    line.classList.toggle("chosen", other.each === row && state.rows.length > 1);
-  }
-  if (!row || !isDone(row)) return;
-  at("shown").hidden = false;
-  at("shown-name").textContent = row.name;
-  const isRead = row.error === undefined;
-  at("picture").parentElement.hidden = !isRead;
-  at("scale").hidden = !isRead;
-  at("numbers").replaceChildren();
-  at("flags").replaceChildren();
-  if (isRead) showResult(row);
-  else showVerdict(`Not classified: ${row.error}.`, "open");
-}
-
-function showResult({ name, result }) {
-  const { probability, calibrated, refer, flags, width, height, milliseconds, thumbnail } = result;
-  const point = at("point").value;
-  const { threshold } = state.model.operating_points[point];
-  const [, positive] = state.model.classes;
-  const decision = decide(state.model, point, probability);
-  showVerdict(
-    refer ? `${decision}, but to be referred` : decision,
-    refer ? "open" : decision === positive ? "positive" : "negative",
-  );
-  draw(at("picture"), thumbnail);
-  at("picture").setAttribute("aria-label", name);
-  at("size").textContent = `${width} x ${height} pixels, ${Math.round(milliseconds)} ms`;
-  at("bar").style.width = `${100 * probability}%`;
-  at("mark").style.left = `${100 * Math.min(threshold, 1)}%`;
-  const meaning = refer ? "yes: the conformal set does not settle on one class" : "no";
-  const facts = [
-    [`probability of ${positive}`, number(probability)],
-    ["calibrated", number(calibrated)],
-    ["threshold", `${number(threshold)}, the mark above`],
-    ...(refer === null ? [] : [["refer", meaning]]),
+function cellsOf({ result, error }) {
+  const cell = (textContent, className = "", colSpan = 1) =>
+    make("td", { textContent, className, colSpan });
+  if (error !== undefined) return [cell(error, "bad", 5)];
+  if (!result) return [cell("waiting", "dim", 5)];
+  const decision = decide(model, at("point").value, result.probability);
+  return [
+    cell(percent(result.probability), "right"),
+    cell(percent(result.calibrated), "right"),
+    cell(decision, decision === model.classes[1] ? "positive" : ""),
+    cell(result.refer === null ? "" : result.refer ? "yes" : "no"),
+    cell(result.flags.join(", ")),
   ];
-  at("numbers").append(...facts.flatMap(([term, text]) => [newItem("dt", term), newItem("dd", text)]));
-  at("flags").append(...flags.map((flag) => newItem("li", `${flag}: ${FLAGS[flag]}`)));
 }
 
-function showVerdict(text, kind) {
-  at("decision").textContent = text;
-  at("decision").className = `verdict ${kind}`;
+function drawThumbnail(canvas, bitmap) {
+  const side = 88;
+  const scale = side / Math.min(bitmap.width, bitmap.height);
+  const [width, height] = [bitmap.width * scale, bitmap.height * scale];
+  Object.assign(canvas, { width: side, height: side });
+  canvas.getContext("2d").drawImage(bitmap, (side - width) / 2, (side - height) / 2, width, height);
 }
-
-function draw(canvas, bitmap) {
-  canvas.width = bitmap.width;
-  canvas.height = bitmap.height;
-  canvas.getContext("2d").drawImage(bitmap, 0, 0);
-}
-
-const newItem = (tag, text) => Object.assign(document.createElement(tag), { textContent: text });
-const number = (value) => value.toFixed(4);
-const yesNo = (value) => (value === null ? "" : value ? "yes" : "no");
