@@ -19,9 +19,8 @@ VERSION = "1.30.0"
 NAME = f"onnxruntime-web-{VERSION}.tgz"
 URL = f"https://registry.npmjs.org/onnxruntime-web/-/{NAME}"
 # As npm publishes it: `npm view onnxruntime-web@1.30.0 dist.integrity`.
-INTEGRITY = (
-    "sha512-q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
-)
+_SHA512 = "q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
+INTEGRITY = f"sha512-{_SHA512}"
 SCRIPT, BINARY = "ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm"
 SHA256 = {
     SCRIPT: "11e64bd8ffe11bd1a2a2f0d6275fdfbbba7262f0b76b99b53d228a8a22ef3d90",

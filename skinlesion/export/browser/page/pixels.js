@@ -96,7 +96,11 @@ export class Collector {
   }
 }
 
-/** Pillow's `resize` with BILINEAR, to the bit: across, rounded to bytes, then down. */
+/**
+ * Pillow's `resize` with BILINEAR, to the bit: across, rounded to bytes, then down.
+ *
+ * Pillow 13 goes down first where an image is shrunk much more downwards: one level of difference.
+ */
 export function pillowResize(picture, width, height) {
   let { data } = picture;
   if (picture.width !== width) {
