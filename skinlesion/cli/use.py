@@ -54,7 +54,8 @@ def predict(
         list[str], typer.Argument(help="Images, folders, globs; - for a list on stdin.")
     ],
     model: Annotated[
-        Path | None, typer.Option("--model", help="Run or bundle; default the package's own.")
+        Path | None,
+        typer.Option("--model", help="Run, bundle or export; default the package's own."),
     ] = None,
     format: Annotated[
         Literal["table", "csv", "json", "jsonl"] | None,
@@ -69,6 +70,10 @@ def predict(
         typer.Option("--tta", help="Views averaged of each image; default the model's own."),
     ] = None,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Images at once.")] = 32,
+    runtime: Annotated[
+        Literal["auto", "tensorflow", "onnx", "litert"],
+        typer.Option("--runtime", help="Default: what the model was exported for."),
+    ] = "auto",
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with --out: images in it are skipped.")
     ] = False,
@@ -87,6 +92,7 @@ def predict(
             threshold=threshold,
             views=int(tta) if tta else None,
             batch_size=batch_size,
+            runtime=runtime,
             lines=sys.stdin,
             reporter=reporter(),
         )
