@@ -15,6 +15,7 @@ OPERATORS = {
     "Add",
     "AveragePool",
     "BatchNormalization",
+    "Cast",
     "Clip",
     "Concat",
     "Conv",
