@@ -1,4 +1,4 @@
-"""Predicting from Python: ``load_model(path).predict(paths)``; TensorFlow is imported if needed."""
+"""Predicting from Python: ``load_model(path).predict(paths)``; TensorFlow only if it must be."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ def load_model(
     """A model whose ``predict(paths)`` yields an ``Answer`` for each image file.
 
     Args:
-        path: A finished run's folder, a bundle or an export; None: the bundle that comes with the package.
+        path: A finished run's folder, a bundle or an export; None: the bundle that comes with the
+            package.
         views: 1, 2, 4 or 8 symmetries to show of each image; None: the model's own views.
 
         runtime: ``tensorflow``, ``onnx``, ``litert``; ``auto``: what ``path`` is for.

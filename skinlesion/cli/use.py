@@ -1,4 +1,4 @@
-"""bundle, predict: from a finished run to answers on images of one's own."""
+"""bundle, predict, export: from a finished run to answers on images of one's own."""
 
 from __future__ import annotations
 
@@ -99,3 +99,41 @@ def predict(
     except BrokenPipeError:
         # The reader, such as head, has seen enough; what is left in the buffer goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def export(
+    model: Annotated[Path, typer.Argument(help="Finished run, or bundle.")],
+    format: Annotated[
+        Literal["onnx", "litert", "saved_model"], typer.Option("--format", help="Of the graph.")
+    ] = "onnx",
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder or FILE.skinlesion; default MODEL-FORMAT."),
+    ] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option("--images", help="Folder to compare on; default the run's val."),
+    ] = None,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="litert: eight-bit integers, judged by val's AUC.")
+    ] = False,
+    max_auc_drop: Annotated[
+        float, typer.Option("--max-auc-drop", min=0, max=1, help="By which int8 may be worse.")
+    ] = 0.01,
+    overwrite: Overwrite = False,
+) -> None:
+    """Write a model for another runtime, compared with Keras; exit 6 if it differs."""
+    from skinlesion.commands import export as command
+
+    stem = model.resolve().name.removesuffix(".skinlesion")
+    outcome = command.run(
+        model,
+        out or model.with_name(f"{stem}-{format}"),
+        format=format,
+        images=images,
+        int8=int8,
+        max_auc_drop=max_auc_drop,
+        overwrite=overwrite,
+        reporter=reporter(),
+    )
+    print(outcome.to_text())

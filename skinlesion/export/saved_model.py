@@ -31,6 +31,7 @@ OPERATORS = {
     "DepthwiseConv2dNative",
     "GatherV2",
     "Identity",
+    "IdentityN",
     "LRN",
     "MatMul",
     "Max",
@@ -80,7 +81,9 @@ def saved_model_files(model: keras.Model) -> dict[str, bytes]:
     """The files of a SavedModel by name, with the inputs and outputs of ``onnx.onnx_bytes``."""
     module = serving(model)
     with tempfile.TemporaryDirectory() as folder:
-        tf.saved_model.save(module, folder, signatures=module.predict)
+        # Gradients would want what the constants were made of.
+        options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+        tf.saved_model.save(module, folder, signatures=module.predict, options=options)
         return {name: (Path(folder) / name).read_bytes() for name in SAVED_MODEL_FILES}
 
 

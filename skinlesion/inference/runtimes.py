@@ -106,7 +106,6 @@ def open_litert(content: bytes, where: str) -> Computation:
         raise _missing("ai-edge-litert", "litert") from error
     try:
         interpreter = Interpreter(model_content=content, num_threads=os.cpu_count())
-        (given,) = interpreter.get_input_details()
         runner = interpreter.get_signature_runner()
         runner.get_output_details()[LOGIT]
     except (ValueError, RuntimeError, KeyError, TypeError) as error:

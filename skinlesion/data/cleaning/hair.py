@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from PIL import Image
 import scipy
+from PIL import Image
 
 # Lengths are in pixels of an image of SIDE pixels; chosen by eye on ISIC 2017.
 SIDE = 256  # larger images are searched at this size

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import cached_property
 
 import numpy as np
-from PIL import Image
 import scipy
+from PIL import Image
 
 WORKING_SIZE = 256  # the side at which the artefact detectors were chosen and measured
 RIDGE_UNIT = 1 / 32
