@@ -104,7 +104,8 @@ def predict(
 def export(
     model: Annotated[Path, typer.Argument(help="Finished run, or bundle.")],
     format: Annotated[
-        Literal["onnx", "litert", "saved_model"], typer.Option("--format", help="Of the graph.")
+        Literal["onnx", "litert", "saved_model", "web"],
+        typer.Option("--format", help="Of the graph; web: a page that classifies in the browser."),
     ] = "onnx",
     out: Annotated[
         Path | None,
@@ -120,15 +121,44 @@ def export(
     max_auc_drop: Annotated[
         float, typer.Option("--max-auc-drop", min=0, max=1, help="By which int8 may be worse.")
     ] = 0.01,
+    dtype: Annotated[
+        Literal["float32", "float16"] | None,
+        typer.Option("--dtype", help="web: of the stored kernels; default the model's own."),
+    ] = None,
+    onnxruntime_web: Annotated[
+        Path | None,
+        typer.Option("--onnxruntime-web", help="web: its npm package; default from the registry."),
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Write a model for another runtime, compared with Keras; exit 6 if it differs."""
     from skinlesion.commands import export as command
+    from skinlesion.commands import export_web
+    from skinlesion.errors import ConfigError
 
+    if format == "web" and int8:
+        raise ConfigError("--int8 is not for web", expected="--format litert --int8")
+    if format != "web" and (dtype or onnxruntime_web):
+        raise ConfigError(
+            f"--dtype and --onnxruntime-web are not for {format}", expected="--format web"
+        )
     stem = model.resolve().name.removesuffix(".skinlesion")
+    path = out or model.with_name(f"{stem}-{format}")
+    if format == "web":
+        page = export_web.run(
+            model,
+            path,
+            images=images,
+            dtype=dtype,
+            onnxruntime_web=onnxruntime_web,
+            overwrite=overwrite,
+            reporter=reporter(),
+        )
+        print(page.to_text())
+        return
     outcome = command.run(
         model,
-        out or model.with_name(f"{stem}-{format}"),
+        path,
         format=format,
         images=images,
         int8=int8,

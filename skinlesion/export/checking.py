@@ -40,22 +40,27 @@ def probabilities(network: Network, pixels: np.ndarray) -> tuple[np.ndarray, flo
 
 
 def compare(
-    exported: Network, original: Network, pictures: Pictures, *, where: str
+    exported: Network,
+    original: Network,
+    pictures: Pictures,
+    *,
+    where: str,
+    at_most: float = MAX_DIFFERENCE,
 ) -> tuple[Compared, Speed]:
     """How far apart the two are on ``pictures``.
 
     Raises:
-        QualityGateError: If it is more than ``MAX_DIFFERENCE``.
+        QualityGateError: If it is more than ``at_most``, in probability.
     """
     (found, ours), (expected, theirs) = (
         probabilities(network, pictures.pixels) for network in (exported, original)
     )
     difference = float(np.abs(found - expected).max())
-    if not difference <= MAX_DIFFERENCE:
+    if not difference <= at_most:
         raise QualityGateError(
             f"{where} differs from the Keras model by {difference:.2g} in probability on"
             f" {pictures.source}",
-            expected=f"at most {MAX_DIFFERENCE:g}",
+            expected=f"at most {at_most:g}",
             fix="nothing was written; try another --format, and please report this",
         )
     compared = Compared(images=len(found), source=pictures.source, max_difference=difference)

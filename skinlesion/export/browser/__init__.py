@@ -90,7 +90,7 @@ def _described(
     """The bundle's own description, its weights files replaced by those of the page."""
     told = description.model_dump(mode="json")
     for member, (name, content) in zip(told["members"], networks.items(), strict=True):
-        del member["weights"]
+        member.pop("weights")
         digest = hashlib.sha256(content).hexdigest()
         member["onnx"] = {"name": name, "bytes": len(content), "sha256": digest, "dtype": dtype}
     sources = [

@@ -7,6 +7,7 @@ import hashlib
 import io
 import os
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import requests
@@ -28,7 +29,7 @@ SHA256 = {
 }
 _TIMEOUT_SECONDS = 30.0
 _CHUNK = 1 << 20
-_MAX_BYTES = 1 << 28  # of the package; it has 26 MB
+_MAX_BYTES = 1 << 28  # of the package; it has 33 MB
 
 
 def cached() -> Path:
@@ -37,12 +38,15 @@ def cached() -> Path:
     return home / "skinlesion" / NAME
 
 
-def runtime_files(given: Path | None) -> dict[str, bytes]:
+def runtime_files(
+    given: Path | None, *, say: Callable[[str], None] = lambda text: None
+) -> dict[str, bytes]:
     """The contents of ``SCRIPT`` and ``BINARY``.
 
     Args:
         given: A folder that holds them, an installed package's folder, or the package as
             ``npm pack`` writes it; None: the cache, else the npm registry.
+        say: Told of a download.
 
     Raises:
         DataError: If they are not in ``given``.
@@ -51,7 +55,7 @@ def runtime_files(given: Path | None) -> dict[str, bytes]:
     """
     if given is None:
         if not cached().is_file():
-            _download(cached())
+            _download(cached(), say)
         given = cached()
     files = _of_package(given) if given.is_file() else _of_folder(given)
     for name, content in files.items():
@@ -90,9 +94,10 @@ def _of_package(path: Path) -> dict[str, bytes]:
         return {name: member.read() for name, member in members.items() if member}
 
 
-def _download(path: Path) -> None:
+def _download(path: Path, say: Callable[[str], None]) -> None:
     if is_offline():
         raise _not_had(path, f"{VARIABLE} or --offline forbids the network")
+    say(f"downloading {URL} (33 MB, once) to {path}")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with (
