@@ -22,7 +22,8 @@ NAMES: dict[GraphFormat, str] = {
     "litert": r"member-[0-9]{2}\.tflite",
     "saved_model": rf"member-[0-9]{{2}}/(?:{_SAVED})",
 }
-INPUT, PROBABILITY, LOGIT = "image", "probability", "logit"
+INPUT: Literal["image"] = "image"
+PROBABILITY, LOGIT = "probability", "logit"
 
 
 class GraphFile(Section):

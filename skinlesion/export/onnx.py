@@ -12,13 +12,13 @@ from typing import Any
 import keras
 import numpy as np
 
+from skinlesion.bundle.graphs import INPUT, LOGIT, PROBABILITY
 from skinlesion.errors import ConfigError
 from skinlesion.export.graph import Graph
 from skinlesion.folders import atomic_path
 from skinlesion.models.alexnet import LocalResponseNormalization
 from skinlesion.models.scaling import SwapRedBlue
 
-INPUT, PROBABILITY, LOGIT = "image", "probability", "logit"
 BATCH = "n"
 
 

@@ -6,7 +6,7 @@ the standard's, loops, and functions that the file defines. None of that is in w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from skinlesion.errors import IntegrityError
 
@@ -80,7 +80,7 @@ def _graph(content: Value) -> None:
         raise _Refused(f"it holds {nodes:,} nodes")
 
 
-def _message(name: str, table: dict[int, Check | None]) -> Check:
+def _message(name: str, table: Mapping[int, Check | None]) -> Check:
     def check(content: Value) -> None:
         for number, value in _fields(content):
             _known(name, table, number, value)
@@ -88,7 +88,7 @@ def _message(name: str, table: dict[int, Check | None]) -> Check:
     return check
 
 
-def _known(name: str, table: dict[int, Check | None], number: int, value: Value) -> None:
+def _known(name: str, table: Mapping[int, Check | None], number: int, value: Value) -> None:
     if number not in table:
         raise _Refused(f"field {number} of a {name}")
     check = table[number]
