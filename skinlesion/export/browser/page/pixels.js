@@ -90,9 +90,10 @@ export class Collector {
       }
     }
     const count = down * across;
-    this.data[3 * place] = Math.floor(red / count + 0.5);
-    this.data[3 * place + 1] = Math.floor(green / count + 0.5);
-    this.data[3 * place + 2] = Math.floor(blue / count + 0.5);
+    // Halves, which are frequent among means of bytes, must not all go up: that brightens.
+    this.data[3 * place] = roundHalfEven(red / count);
+    this.data[3 * place + 1] = roundHalfEven(green / count);
+    this.data[3 * place + 2] = roundHalfEven(blue / count);
   }
 }
 
