@@ -29,6 +29,11 @@ def bundle_file(run: Path) -> Path:
     return run.with_name(f"{run.resolve().name}.skinlesion")
 
 
+def export_file(model: Path, format: str) -> Path:
+    """The export of ``model``, a run or a bundle."""
+    return model.with_name(f"{model.resolve().name.removesuffix('.skinlesion')}-{format}")
+
+
 def explained_folder(run: Path, method: str) -> Path:
     """The folder of explain's pictures."""
     return Path("explained") / f"{run.name}-{method}"

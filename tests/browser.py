@@ -1,5 +1,6 @@
 """A headless Chromium, driven over two pipes by its DevTools protocol: no driver, no network."""
 
+import base64
 import contextlib
 import json
 import os
@@ -30,26 +31,34 @@ class Page:
         self._send, self._receive = send, receive
         self._last = 0
         self._session = None
-        self.complaints, self.requests = [], []
+        self.complaints, self.requests, self.workers = [], [], []
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         attached = self.call("Target.attachToTarget", targetId=target, flatten=True)
         self._session = attached["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
+        # Workers wait until what they ask for is heard too.
+        self.call(
+            "Target.setAutoAttach", autoAttach=True, waitForDebuggerOnStart=True, flatten=True
+        )
 
-    def call(self, method, **params):
+    def call(self, method, *, session=None, **params):
         """The answer to a command; events that come before it are kept."""
-        self._last += 1
-        message = {"id": self._last, "method": method, "params": params}
-        if self._session:
-            message["sessionId"] = self._session
-        self._send(message)
+        asked = self._ask(method, session or self._session, params)
         while True:
             answer = self._receive()
-            if answer.get("id") == self._last:
+            if answer.get("id") == asked:
                 assert "error" not in answer, answer
                 return answer["result"]
             self._hear(answer)
+
+    def _ask(self, method, session, params):
+        self._last += 1
+        message = {"id": self._last, "method": method, "params": params}
+        if session:
+            message["sessionId"] = session
+        self._send(message)
+        return self._last
 
     def _hear(self, event):
         name, params = event.get("method"), event.get("params", {})
@@ -61,9 +70,17 @@ class Page:
             self.complaints.append(params)
         elif name == "Network.requestWillBeSent":
             self.requests.append(params["request"]["url"])
+        elif name == "Target.attachedToTarget" and params["targetInfo"]["type"] == "worker":
+            self.workers.append(params["sessionId"])
+            for method in ("Runtime.enable", "Network.enable", "Runtime.runIfWaitingForDebugger"):
+                self._ask(method, params["sessionId"], {})
 
     def open(self, path, *, width=1600, height=1000):
         """Load the file in a window of that size."""
+        self.visit(path.resolve().as_uri(), width=width, height=height)
+
+    def visit(self, address, *, width=1600, height=1000):
+        """Load the address in a window of that size."""
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -71,13 +88,28 @@ class Page:
             deviceScaleFactor=1,
             mobile=False,
         )
-        self.call("Page.navigate", url=path.resolve().as_uri())
-        self.wait_for("document.readyState === 'complete' && location.protocol === 'file:'")
+        self.call("Page.navigate", url=address)
+        self.wait_for("document.readyState === 'complete' && location.protocol !== 'about:'")
 
-    def run(self, script):
-        """What the JavaScript expression returns."""
+    def choose(self, selector, paths):
+        """Give files to the file input, as a user who picks them."""
+        root = self.call("DOM.getDocument")["root"]["nodeId"]
+        node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
+        self.call("DOM.setFileInputFiles", nodeId=node, files=[str(path) for path in paths])
+
+    def screenshot(self):
+        """The whole page as PNG bytes."""
+        answer = self.call("Page.captureScreenshot", captureBeyondViewport=True)
+        return base64.b64decode(answer["data"])
+
+    def run(self, script, *, session=None):
+        """What the JavaScript expression returns, in the page or the session of a worker."""
         answer = self.call(
-            "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
+            "Runtime.evaluate",
+            session=session,
+            expression=script,
+            returnByValue=True,
+            awaitPromise=True,
         )
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")

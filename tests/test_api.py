@@ -27,6 +27,7 @@ RENAMED = {
         "dry-run": api.estimate_download,
         "verify": api.verify_download,
     },
+    "export": {"dtype": api.export_web, "onnxruntime-web": api.export_web},
     "preprocess": {"source": "sources"},
     "config show": {"set": "overrides"},
 }

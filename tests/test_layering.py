@@ -31,10 +31,13 @@ LEVELS = {
     "losses": 2,
     "metrics": 2,
     "models": 2,
+    "inference": 2.5,
     "explain": 3,
     "report": 3,
     "search": 3,
     "training": 3,
+    "export": 3.2,
+    "loading": 3.5,
     "commands": 4,
     "api": 4.5,
     "cli": 5,
@@ -51,10 +54,19 @@ KNOW_TENSORFLOW = (
     "models",
     "training",
     "explain",
+    "export",
     "data.augment",
     "data.pipeline",
 )
-HEAVY_FOR_COMMANDS = ("losses", "models", "training", "explain", "data.augment", "data.pipeline")
+HEAVY_FOR_COMMANDS = (
+    "losses",
+    "models",
+    "training",
+    "explain",
+    "export",
+    "data.augment",
+    "data.pipeline",
+)
 
 
 def module_name(path):
@@ -169,5 +181,5 @@ def test_only_downloads_open_sockets():
     ]
 
     others = [name for name in speaking if not belongs(name, ("data.isic",))]
-    assert sorted(others) == ["models.weights", "pretrained.fetch"]
+    assert sorted(others) == ["export.browser.package", "models.weights", "pretrained.fetch"]
     assert "data.isic.client" in speaking

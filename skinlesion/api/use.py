@@ -1,4 +1,4 @@
-"""bundle, predict, explain, demo, doctor: from a finished run to answers on one's own images."""
+"""bundle, predict, export, explain, demo, doctor: from a finished run to answers."""
 
 from __future__ import annotations
 
@@ -9,14 +9,18 @@ from typing import TYPE_CHECKING, Any, Literal
 from skinlesion.api.mirror import Place, Places, given, mirrors, path_of, paths_of, reporter_for
 from skinlesion.config import ExplainConfig, Given, Views, make_config
 from skinlesion.errors import ConfigError, DataError
-from skinlesion.places import bundle_file, explained_folder
+from skinlesion.places import bundle_file, explained_folder, export_file
 
 if TYPE_CHECKING:
+    from skinlesion.bundle import GraphFormat
     from skinlesion.commands.bundle import Outcome as Bundled
     from skinlesion.commands.demo import Outcome as Demonstration
     from skinlesion.commands.explain import Outcome as Explained
+    from skinlesion.commands.export import Outcome as Exported
+    from skinlesion.commands.export_web import Outcome as Page
     from skinlesion.commands.predict import Outcome as Predicted
-    from skinlesion.training.inference import Answer, Predictor
+    from skinlesion.inference import Answer, Predictor
+    from skinlesion.loading import RuntimeName
 
 
 def bundle(
@@ -62,25 +66,26 @@ def bundle(
     )
 
 
-def load_model(path: Place | None = None, *, views: int | None = None) -> Predictor:
+def load_model(
+    path: Place | None = None, *, views: int | None = None, runtime: RuntimeName = "auto"
+) -> Predictor:
     """A model whose ``predict(paths)`` yields an ``Answer`` for each image file.
 
     Args:
-        path: A finished run's folder or a bundle; None: the bundle that comes with the package.
+        path: A finished run's folder, a bundle or an export; None: the bundle that comes with the
+            package.
         views: 1, 2, 4 or 8 symmetries to show of each image; None: the model's own views.
+        runtime: ``tensorflow``, ``onnx``, ``litert``; ``auto``: what ``path`` is for.
 
     Raises:
         DataError: If there is no model, or it is something else.
         IntegrityError: If a bundle was changed.
         MissingExtraError: If ``path`` is None and no model came with the package.
     """
-    from skinlesion import runtime
     from skinlesion.bundle import default_bundle
+    from skinlesion.loading import open_model
 
-    runtime.prepare(seed=0)
-    from skinlesion.training.inference import load_predictor
-
-    return load_predictor(path_of(path) or default_bundle(), views=views)
+    return open_model(path_of(path) or default_bundle(), views=views, runtime_name=runtime)
 
 
 def predict(
@@ -90,6 +95,7 @@ def predict(
     threshold: str | None = None,
     tta: Views | None = None,
     batch_size: int = 32,
+    runtime: RuntimeName = "auto",
 ) -> list[Answer]:
     """What a model says of images; for research only.
 
@@ -98,10 +104,11 @@ def predict(
 
     Args:
         paths: Images, folders of them, globs; one or several.
-        model: A run, a bundle, or what ``load_model`` returned; None: the package's own.
+        model: A run, a bundle, an export, or what ``load_model`` returned; None: the package's own.
         threshold: An operating point's name; None: the model's first.
         tta: Views averaged of each image; None: the model's own.
         batch_size: Images at once, at least 1.
+        runtime: As for ``load_model``.
 
     Returns:
         An answer for each image, in order; one that cannot be read has an ``error``.
@@ -121,7 +128,7 @@ def predict(
             raise ConfigError("tta comes too late: the model is loaded", fix="load_model(views=)")
         loaded: Any = model
     else:
-        loaded = load_model(model, views=tta)
+        loaded = load_model(model, views=tta, runtime=runtime)
     return list(loaded.predict(found, threshold=threshold, batch_size=batch_size))
 
 
@@ -134,6 +141,7 @@ def predict_to_file(
     threshold: str | None = None,
     tta: Views | None = None,
     batch_size: int = 32,
+    runtime: RuntimeName = "auto",
     resume: bool = False,
     overwrite: bool = False,
     progress: bool = False,
@@ -143,11 +151,12 @@ def predict_to_file(
     Args:
         paths: Images, folders of them, globs; one or several.
         out: File to write.
-        model: A run or a bundle; None: the package's own.
+        model: A run, a bundle or an export; None: the package's own.
         format: None: by the suffix of ``out``, else table.
         threshold: An operating point's name; None: the model's first.
         tta: Views averaged of each image; None: the model's own.
         batch_size: Images at once, at least 1.
+        runtime: As for ``load_model``.
         resume: Go on with ``out``: images in it are skipped.
         overwrite: Replace ``out``.
         progress: Tell on stderr how far it has come.
@@ -172,6 +181,87 @@ def predict_to_file(
         threshold=threshold,
         views=tta,
         batch_size=batch_size,
+        runtime=runtime,
+        reporter=reporter_for(progress),
+    )
+
+
+def export(
+    model: Place,
+    *,
+    format: GraphFormat = "onnx",
+    out: Place | None = None,
+    images: Place | None = None,
+    int8: bool = False,
+    max_auc_drop: float = 0.01,
+    overwrite: bool = False,
+    progress: bool = False,
+) -> Exported:
+    """Write a model for another runtime, compared with Keras.
+
+    Args:
+        model: A finished run, or a bundle.
+        format: ``onnx``, ``litert`` or ``saved_model``.
+        out: A folder, or a ``.skinlesion`` file; None: MODEL-FORMAT.
+        images: Folder of images to compare on; None: the run's val.
+        int8: For litert: eight-bit integers, judged by the AUC on val.
+        max_auc_drop: By how much that may be lower.
+        overwrite: Replace what stands there.
+        progress: Tell on stderr how far it has come.
+
+    Raises:
+        DataError: If there is no model.
+        MissingExtraError: If the runtime is not installed.
+        QualityGateError: If the graph answers otherwise than Keras.
+    """
+    from skinlesion.commands import export as command
+
+    return command.run(
+        Path(model),
+        path_of(out) or export_file(Path(model), format),
+        format=format,
+        images=path_of(images),
+        int8=int8,
+        max_auc_drop=max_auc_drop,
+        overwrite=overwrite,
+        reporter=reporter_for(progress),
+    )
+
+
+def export_web(
+    model: Place,
+    *,
+    out: Place | None = None,
+    images: Place | None = None,
+    dtype: Literal["float32", "float16"] | None = None,
+    onnxruntime_web: Place | None = None,
+    overwrite: bool = False,
+    progress: bool = False,
+) -> Page:
+    """Write a folder that classifies in the browser, compared with Keras.
+
+    Args:
+        model: A finished run, or a bundle.
+        out: The folder; None: MODEL-web.
+        images: Folder of images to compare on; None: the run's val.
+        dtype: Of the stored kernels; None: the model's own.
+        onnxruntime_web: Its npm package, as a folder or a tarball; None: from the npm registry.
+        overwrite: Replace what stands there.
+        progress: Tell on stderr how far it has come.
+
+    Raises:
+        DataError: If there is no model, or a page cannot express it.
+        QualityGateError: If the graph answers otherwise than Keras.
+    """
+    from skinlesion.commands import export_web as command
+
+    return command.run(
+        Path(model),
+        path_of(out) or export_file(Path(model), "web"),
+        images=path_of(images),
+        dtype=dtype,
+        onnxruntime_web=path_of(onnxruntime_web),
+        overwrite=overwrite,
         reporter=reporter_for(progress),
     )
 

@@ -53,6 +53,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "compare": evidence.compare,
     "bundle": use.bundle,
     "predict": use.predict,
+    "export": use.export,
     "explain": explain.explain,
     "demo": demo.demo,
     "doctor": doctor.doctor,

@@ -1,210 +1,70 @@
-"""From image files to answers, a batch at a time: the run's own pixels, model and thresholds."""
+"""Predicting with TensorFlow: the networks of a run or a bundle, rebuilt and ready to answer."""
 
 from __future__ import annotations
 
-import hashlib
-import itertools
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from skinlesion.bundle import Description, Member, Preprocessing, ViewOf, read_bundle
-from skinlesion.config import Cleaning
-from skinlesion.data.images import decode, stored_size
-from skinlesion.data.parallel import ordered_map
-from skinlesion.data.quality.flags import FLAG_SIZE, quality_flags
-from skinlesion.data.views import View, choose_views
-from skinlesion.ensemble import COMBINERS
-from skinlesion.errors import ConfigError, DataError
-from skinlesion.metrics.abstention import REFERRED, label_sets
-from skinlesion.metrics.calibration import CALIBRATORS
+from skinlesion.bundle import Bundle, read_bundle
+from skinlesion.inference import (
+    BATCH,
+    Answer,
+    Network,
+    Predictor,
+    default_threshold,
+    threshold_of,
+)
 from skinlesion.runs import RunDir
 from skinlesion.training.bundling import bundle_models, describe
 from skinlesion.training.predict import forward
 from skinlesion.training.session import load_run_model
-from skinlesion.training.views import AVERAGES, scaled
+from skinlesion.training.views import scaled
 
-BATCH = 32
-Squares = dict[Preprocessing, np.ndarray]
-# What flags look at; as many models look at the same, it is seldom decoded twice.
-_PLAIN = Preprocessing(stored_size=FLAG_SIZE, fit="squash", cleaning=Cleaning())
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What there is to say of one image; all but path and error None if it cannot be read.
-
-    Attributes:
-        path: As it was given.
-        probability: Of the model's positive class, in [0, 1], as the model gives it.
-        calibrated: The same after calibration on val.
-        decision: Name of the class at the operating point.
-        refer: Whether the conformal set leaves it open; None also if the model has no such sets.
-        flags: What is wrong with the picture, names of ``data.quality.flags``.
-        error: Why it cannot be read.
-    """
-
-    path: str
-    probability: float | None = None
-    calibrated: float | None = None
-    decision: str | None = None
-    refer: bool | None = None
-    flags: tuple[str, ...] = ()
-    error: str | None = None
+__all__ = [
+    "BATCH",
+    "Answer",
+    "Predictor",
+    "bundle_predictor",
+    "default_threshold",
+    "keras_network",
+    "load_predictor",
+    "threshold_of",
+]
 
 
-class Predictor:
-    """A model that answers.
+def keras_network(model: keras.Model) -> Network:
+    """``model`` as a ``Predictor`` wants it."""
+    call, image_size = forward(model), model.input_shape[1]
 
-    Args:
-        description: What it is.
-        networks: The members' models, in order.
-        checksum: Names description and weights.
-        views: Symmetries to show of each image, at scale 1; None: the members' own views.
-    """
+    def network(pixels: np.ndarray, scale: float) -> np.ndarray:
+        logits: np.ndarray = call(scaled(tf.constant(pixels), image_size, scale)).numpy()
+        return logits[:, 0]
 
-    def __init__(
-        self,
-        description: Description,
-        networks: Sequence[keras.Model],
-        *,
-        checksum: str,
-        views: int | None = None,
-    ) -> None:
-        if views is not None:
-            shown = [
-                ViewOf(symmetry=v.symmetry, scale=v.scale) for v in choose_views(views, (1.0,))
-            ]
-            members = [m.model_copy(update={"views": tuple(shown)}) for m in description.members]
-            description = description.model_copy(update={"members": tuple(members)})
-        self.description = description
-        self.identity = hashlib.sha256(f"{checksum} {views}".encode()).hexdigest()[:12]
-        self._calls = [forward(network) for network in networks]
-
-    def predict(
-        self,
-        paths: Iterable[str | Path],
-        *,
-        threshold: str | None = None,
-        batch_size: int = BATCH,
-        workers: int = 0,
-    ) -> Iterator[Answer]:
-        """An answer for each of ``paths``, in order; memory does not grow with their number.
-
-        Args:
-            paths: Image files; read no further ahead than a batch and four files a thread.
-            threshold: Name of an operating point; None: ``default_threshold``.
-            batch_size: Images that the model sees at once.
-            workers: Threads that decode; 0: one a core.
-
-        Raises:
-            ConfigError: If there is no such operating point.
-        """
-        limit = threshold_of(self.description, threshold)
-        loaded = ordered_map(self._load, paths, workers=workers)
-        while batch := list(itertools.islice(loaded, batch_size)):
-            yield from self._answer(batch, limit)
-
-    def probabilities(self, squares: Sequence[Squares]) -> np.ndarray:
-        """Of the positive class, shape (n,), float64, from what ``decode`` made of n images."""
-        columns = [
-            self._member(
-                member, call, np.stack([square[member.preprocessing] for square in squares])
-            )
-            for member, call in zip(self.description.members, self._calls, strict=True)
-        ]
-        combined = self.description.combiner
-        if combined is None:
-            return columns[0]
-        return COMBINERS[combined.name].apply(combined.params, np.stack(columns, axis=1))
-
-    def _member(
-        self, member: Member, call: Callable[[tf.Tensor], tf.Tensor], pixels: np.ndarray
-    ) -> np.ndarray:
-        inner, outer = AVERAGES[member.average]
-        total = np.zeros(len(pixels))
-        for shown in member.views:
-            view = View(shown.symmetry, shown.scale)
-            images = scaled(tf.constant(view.turned(pixels)), member.build.image_size, view.scale)
-            total += inner(call(images).numpy()[:, 0])
-        return outer(total / len(member.views))
-
-    def _load(self, path: str | Path) -> tuple[str, Squares, tuple[str, ...], str | None]:
-        """Path, pixels by preprocessing, flags; or the reason why there are none."""
-        file = Path(path)
-        if os.path.exists(path) and not os.path.isfile(path):  # a pipe would never end
-            return str(path), {}, (), f"{path} is not a file"
-        try:
-            squares = {
-                how: decode(file, how.stored_size, fit=how.fit, cleaning=how.cleaning)
-                for how in {member.preprocessing for member in self.description.members}
-            }
-            plain = squares[_PLAIN] if _PLAIN in squares else decode(file, FLAG_SIZE)
-            flags = quality_flags(plain, min(stored_size(file)))
-        except DataError as error:
-            return str(path), {}, (), error.what
-        return str(path), squares, flags, None
-
-    def _answer(
-        self, batch: list[tuple[str, Squares, tuple[str, ...], str | None]], threshold: float
-    ) -> Iterator[Answer]:
-        readable = [squares for _, squares, _, error in batch if error is None]
-        probability = self.probabilities(readable) if readable else np.empty(0)
-        calibration, conformal = self.description.calibration, self.description.conformal
-        calibrated = CALIBRATORS[calibration.method].apply(calibration.params, probability)
-        sets = label_sets(conformal.model_dump(), probability) if conformal else None
-        place = 0
-        for path, _, flags, error in batch:
-            if error is not None:
-                yield Answer(path, error=error)
-                continue
-            yield Answer(
-                path,
-                probability=float(probability[place]),
-                calibrated=float(calibrated[place]),
-                decision=self.description.classes[int(probability[place] >= threshold)],
-                refer=None if sets is None else str(sets[place]) in REFERRED,
-                flags=flags,
-            )
-            place += 1
+    return network
 
 
 def load_predictor(path: Path, *, views: int | None = None) -> Predictor:
     """The model in ``path``, ready to predict.
 
     Args:
-        path: A finished run's folder, or a bundle.
+        path: A finished run's folder, or a bundle of weights.
         views: As for ``Predictor``.
 
     Raises:
         DataError: If there is no model, or it is something else.
         IntegrityError: If a bundle was changed.
     """
-    if RunDir(path).is_run():
-        described = describe(RunDir(path))
-        networks = [load_run_model(run)[0] for run in described.runs]
-        return Predictor(described.description, networks, checksum=described.checksum, views=views)
-    bundle = read_bundle(path)
-    return Predictor(
-        bundle.description, bundle_models(bundle), checksum=bundle.checksum, views=views
-    )
+    if not RunDir(path).is_run():
+        return bundle_predictor(read_bundle(path), views=views)
+    described = describe(RunDir(path))
+    networks = [keras_network(load_run_model(run)[0]) for run in described.runs]
+    return Predictor(described.description, networks, checksum=described.checksum, views=views)
 
 
-def default_threshold(description: Description) -> str:
-    """Its first operating point: Youden's where val allows one."""
-    return next(iter(description.operating_points))
-
-
-def threshold_of(description: Description, name: str | None) -> float:
-    """The probability from which on to call an image positive; ConfigError if there is none."""
-    points = description.operating_points
-    if name is not None and name not in points:
-        raise ConfigError(
-            f"there is no operating point {name!r}", expected=f"one of {', '.join(points)}"
-        )
-    return points[name or default_threshold(description)].threshold
+def bundle_predictor(bundle: Bundle, *, views: int | None = None) -> Predictor:
+    """The model of a bundle of weights; IntegrityError if it was changed."""
+    networks = [keras_network(model) for model in bundle_models(bundle)]
+    return Predictor(bundle.description, networks, checksum=bundle.checksum, views=views)

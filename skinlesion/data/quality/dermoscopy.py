@@ -56,21 +56,21 @@ def appearance(pixels: np.ndarray) -> np.ndarray:
 def unlikeness(pixels: np.ndarray) -> float:
     """Mahalanobis distance from the nearest of the known sources; arguments as ``appearance``."""
     values = appearance(pixels)
-    offsets = (values - mean for mean, _ in _reference())
+    offsets = (values - mean for mean, _ in reference())
     return min(
         float(np.sqrt(offset @ inverse @ offset))
-        for offset, (_, inverse) in zip(offsets, _reference(), strict=True)
+        for offset, (_, inverse) in zip(offsets, reference(), strict=True)
     )
 
 
 def is_unlike(pixels: np.ndarray) -> bool:
     """Whether the picture is less like dermoscopy than 98 % of the images of its sources."""
-    return unlikeness(pixels) > _threshold()
+    return unlikeness(pixels) > threshold()
 
 
 @cache
-def _reference() -> list[tuple[np.ndarray, np.ndarray]]:
-    """Mean and inverse covariance of each source."""
+def reference() -> list[tuple[np.ndarray, np.ndarray]]:
+    """Mean, shape (11,), and inverse covariance, shape (11, 11), of each known source."""
     sources = json.loads(REFERENCE.read_text(encoding="utf-8"))["sources"].values()
     return [
         (np.array(source["mean"]), np.linalg.inv(np.array(source["covariance"])))
@@ -79,5 +79,6 @@ def _reference() -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 @cache
-def _threshold() -> float:
+def threshold() -> float:
+    """The distance above which a picture is unlike dermoscopy."""
     return float(json.loads(REFERENCE.read_text(encoding="utf-8"))["threshold"])
