@@ -1,5 +1,6 @@
 """A headless Chromium, driven over two pipes by its DevTools protocol: no driver, no network."""
 
+import base64
 import contextlib
 import json
 import os
@@ -62,8 +63,8 @@ class Page:
         elif name == "Network.requestWillBeSent":
             self.requests.append(params["request"]["url"])
 
-    def open(self, path, *, width=1600, height=1000):
-        """Load the file in a window of that size."""
+    def open(self, place, *, width=1600, height=1000, dark=False):
+        """Load a file (a path) or an address (a str) in a window of that size."""
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -71,8 +72,26 @@ class Page:
             deviceScaleFactor=1,
             mobile=False,
         )
-        self.call("Page.navigate", url=path.resolve().as_uri())
-        self.wait_for("document.readyState === 'complete' && location.protocol === 'file:'")
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.call("Emulation.setEmulatedMedia", features=[scheme])
+        url = place if isinstance(place, str) else place.resolve().as_uri()
+        self.call("Page.navigate", url=url)
+        begin = json.dumps(url.partition("://")[0] + ":")
+        self.wait_for(f"document.readyState === 'complete' && location.protocol === {begin}")
+
+    def choose_files(self, element, paths):
+        """Put files into the file field with that id, as a user does in its dialog."""
+        field = self.call("Runtime.evaluate", expression=f"document.getElementById('{element}')")
+        self.call(
+            "DOM.setFileInputFiles",
+            files=[str(path) for path in paths],
+            objectId=field["result"]["objectId"],
+        )
+
+    def screenshot(self, path):
+        """Write the whole page, also what is below the window, as PNG."""
+        answer = self.call("Page.captureScreenshot", captureBeyondViewport=True)
+        path.write_bytes(base64.b64decode(answer["data"]))
 
     def run(self, script):
         """What the JavaScript expression returns."""

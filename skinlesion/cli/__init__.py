@@ -21,6 +21,7 @@ from skinlesion.cli import (
     doctor,
     evidence,
     explain,
+    serve,
     training,
     use,
     weights,
@@ -54,6 +55,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "bundle": use.bundle,
     "predict": use.predict,
     "explain": explain.explain,
+    "serve": serve.serve,
     "demo": demo.demo,
     "doctor": doctor.doctor,
 }
