@@ -3,6 +3,7 @@
 const $ = (id) => document.getElementById(id);
 const percent = (value) => `${(100 * value).toFixed(1)} %`;
 const COLUMNS = ["file", "probability", "low", "high", "calibrated", "decision", "refer", "flags", "error", "threshold", "model"];
+const CALIBRATIONS = { platt: "Platt scaling", temperature: "temperature scaling", beta: "beta calibration", isotonic: "isotonic calibration" };
 const TRIES = 30; // of one picture while the server is busy
 
 let token = "";
@@ -29,7 +30,7 @@ function complain(text) {
 
 class Problem extends Error {
   constructor(status, error = {}) {
-    super([error.message ?? `The server answered ${status}`, error.expected && `expected: ${error.expected}`].filter(Boolean).join("; "));
+    super([error.message ?? `The server answered ${status}`, error.code !== "unreadable" && error.expected && `expected: ${error.expected}`].filter(Boolean).join("; "));
     Object.assign(this, { status, wait: error.retry_after });
   }
 }
@@ -161,7 +162,7 @@ const referOf = (answer) => (answer.refer === null ? "" : answer.refer ? "yes" :
 
 function rowOf(item) {
   const thumb = make("img", { className: "thumb", src: item.url, alt: "", loading: "lazy" });
-  thumb.onerror = () => { item.broken = true; thumb.removeAttribute("src"); };
+  thumb.onerror = () => { item.broken = true; thumb.replaceWith(make("span", { className: "thumb" })); };
   const open = make("button", { type: "button", className: "open", disabled: true, onclick: () => { choose(item); $("result-title").focus(); } }, thumb, make("span", { textContent: item.file.name || "pasted.png" }));
   item.row = make("tr", {}, make("th", { scope: "row" }, open), make("td", { colSpan: 6, className: "dim", textContent: "waiting" }));
   return item.row;
@@ -221,7 +222,7 @@ function choose(item) {
   $("result").hidden = false;
   $("result-title").textContent = item.file.name || "pasted.png";
   $("layer").hidden = true;
-  Object.assign($("base"), { src: item.broken ? "" : item.url, alt: `The picture ${item.file.name}`, className: "" });
+  Object.assign($("base"), { src: item.broken ? "" : item.url, alt: `The picture ${item.file.name}` });
   tell();
   map();
 }
@@ -252,13 +253,14 @@ function tell() {
 
 function calibrationWords() {
   if (model.calibration === "none") return "This model has no calibration: the same as above.";
-  return `After ${model.calibration} scaling on ${model.training.images.val ?? "the"} validation images; it holds where ${model.target} is as frequent as there.`;
+  return `After ${CALIBRATIONS[model.calibration]} on ${model.training.images.val ?? "the"} validation images; it holds where ${model.target} is as frequent as there.`;
 }
 
 function referWords(answer) {
   const sets = model.conformal;
   if (!sets) return "This model has no conformal sets.";
-  const covered = `sets that hold ${percent(sets.benign_coverage)} of ${model.classes[0]} and ${percent(sets.malignant_coverage)} of ${model.classes[1]} validation images`;
+  const whole = (share) => `${Math.round(100 * share)} %`;
+  const covered = `sets that hold ${whole(sets.benign_coverage)} of ${model.classes[0]} and ${whole(sets.malignant_coverage)} of ${model.classes[1]} validation images`;
   return answer.refer ? `The answer does not settle on one class, by ${covered}.` : `The answer settles on one class, by ${covered}.`;
 }
 
@@ -289,13 +291,17 @@ async function map() {
 
 function lay(item, found) {
   const square = !found.is_whole || item.broken; // cropped, or a file that browsers do not show
-  $("base").className = square ? "square" : "";
   if (square) $("base").src = found.picture;
   $("layer").src = found.layer;
   $("layer").hidden = false;
   fade();
   const what = found.is_empty ? `Nothing in the picture speaks ${found.evidence} ${found.target} in this map.` : `Colour: what speaks ${found.evidence} ${found.target} (Grad-CAM of the upright picture), strongest where it is opaque.`;
   $("map-note").textContent = `${what} ${square ? "Shown as the model sees it. " : ""}A map shows what moves this model, not what is ${found.target}.`;
+}
+
+// As wide as there is room, and not too high; the layer has the same box.
+function fit() {
+  $("frame").style.width = `min(100%, ${(26 * $("base").naturalWidth) / $("base").naturalHeight}rem)`;
 }
 
 function fade() {
@@ -311,9 +317,10 @@ const nameOf = (key) => NAMES[key] ?? key.replaceAll("_", " ").replace(/^./, (le
 const number = (value) => (value === null ? "undefined" : value.toFixed(3));
 
 function table(head, rows) {
-  const cell = (text, place) => make(place ? "td" : "th", place ? { textContent: text, className: "right" } : { textContent: text, scope: "row" });
+  const side = (text) => (/^[a-z]/i.test(text) ? "" : "right");
+  const cell = (text, place) => make(place ? "td" : "th", place ? { textContent: text, className: side(text) } : { textContent: text, scope: "row" });
   return make("div", { className: "scroll" }, make("table", {},
-    make("thead", {}, make("tr", {}, ...head.map((text, place) => make("th", { scope: "col", textContent: text, className: place ? "right" : "" })))),
+    make("thead", {}, make("tr", {}, ...head.map((text, place) => make("th", { scope: "col", textContent: text, className: place ? side(rows[0][place]) : "" })))),
     make("tbody", {}, ...rows.map((row) => make("tr", {}, ...row.map(cell))))));
 }
 
@@ -361,6 +368,7 @@ async function start() {
 
 $("files").addEventListener("change", () => { add($("files").files); $("files").value = ""; });
 $("opacity").addEventListener("input", fade);
+$("base").addEventListener("load", fit);
 document.querySelectorAll("input[name=evidence]").forEach((radio) => radio.addEventListener("change", map));
 $("point").addEventListener("change", () => { items.forEach(show); tell(); say(`At ${$("point").value}: ${decisionOf(chosen)}.`); });
 $("stop").addEventListener("click", () => { running?.abort(); say("Stopped."); });
