@@ -222,7 +222,9 @@ function choose(item) {
   $("result").hidden = false;
   $("result-title").textContent = item.file.name || "pasted.png";
   $("layer").hidden = true;
-  Object.assign($("base"), { src: item.broken ? "" : item.url, alt: `The picture ${item.file.name}` });
+  $("base").alt = `The picture ${item.file.name}`;
+  $("base").src = item.url;
+  $("frame").hidden = item.broken;
   tell();
   map();
 }
@@ -292,6 +294,7 @@ async function map() {
 function lay(item, found) {
   const square = !found.is_whole || item.broken; // cropped, or a file that browsers do not show
   if (square) $("base").src = found.picture;
+  $("frame").hidden = false;
   $("layer").src = found.layer;
   $("layer").hidden = false;
   fade();
@@ -334,7 +337,7 @@ function card() {
     [networks.length > 1 ? `Networks, by ${model.combiner}` : "Network", networks.join("; ")],
     ["Learnt from", [sizes.join(", ") && `${sizes.join(", ")} images`, training.sources.join(", ")].filter(Boolean).join(" of ") || "not recorded"],
     ["Licence", training.licence || "not recorded"],
-    ["Not for", "diagnosis, pictures without a dermatoscope, or anybody's care. Skin tones were not examined."],
+    ["Not for", "diagnosis, pictures without a dermatoscope, or anybody's care. No score here is broken down by skin tone."],
   ];
   const scores = Object.entries(model.metrics).flatMap(([split, found]) => [
     make("h3", { textContent: `Scores on ${split}: ${found.images} images, ${found.positives} ${model.classes[1]}` }),
@@ -369,6 +372,11 @@ async function start() {
 $("files").addEventListener("change", () => { add($("files").files); $("files").value = ""; });
 $("opacity").addEventListener("input", fade);
 $("base").addEventListener("load", fit);
+$("base").addEventListener("error", () => { // a TIFF, in most browsers
+  $("frame").hidden = chosen.broken = true;
+  const found = chosen.maps[evidence()];
+  if (found) lay(chosen, found);
+});
 document.querySelectorAll("input[name=evidence]").forEach((radio) => radio.addEventListener("change", map));
 $("point").addEventListener("change", () => { items.forEach(show); tell(); say(`At ${$("point").value}: ${decisionOf(chosen)}.`); });
 $("stop").addEventListener("click", () => { running?.abort(); say("Stopped."); });
