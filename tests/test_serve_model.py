@@ -2,6 +2,9 @@
 
 import csv
 import io
+import os
+import re
+import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -20,12 +23,13 @@ from web_fixtures import serving
 
 from skinlesion import api
 from skinlesion.commands import bundle as bundling
-from skinlesion.commands import ensemble, explain
+from skinlesion.commands import ensemble, explain, serve
 from skinlesion.commands.serve import Served
 from skinlesion.config import EnsembleConfig, ExplainConfig
 from skinlesion.data.images import ImageBytes
 from skinlesion.data.store import open_dataset
 from skinlesion.report.overlay import LINE, MARGIN, SIDE
+from skinlesion.training import inference
 
 pytestmark = [
     pytest.mark.tensorflow,
@@ -178,6 +182,42 @@ def test_the_card_says_what_the_bundle_says(made, client):
     assert card["training"]["images"] == told.training.images
     assert list(card["operating_points"]) == list(told.operating_points)
     assert card["flags"].keys() >= {"small", "blank", "blurred", "unlike-dermoscopy"}
+
+
+class Visitor(QuickReporter):
+    """Once the server says where it is: asks it about a picture, then ends it by a signal."""
+
+    def __init__(self, file, ending):
+        super().__init__()
+        self.file, self.ending, self.thread, self.answers = file, ending, None, []
+
+    def say(self, text):
+        super().say(text)
+        if address := re.search(r"http://[^;]+", text):
+            self.thread = threading.Thread(target=self.visit, args=(address[0],))
+            self.thread.start()
+
+    def visit(self, url):
+        try:
+            form = [("files", self.file)]
+            self.answers.append(requests.post(f"{url}/api/predict", files=form, timeout=60))
+        finally:
+            os.kill(os.getpid(), self.ending)
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
+def test_the_command_serves_until_it_is_told_to_stop(made, served, monkeypatch, ending):
+    monkeypatch.setattr(inference, "load_predictor", lambda path: served.predictor)
+    before = signal.getsignal(ending)
+    visitor = Visitor(files_of(photos(made))[0], ending)
+    options = {"host": "127.0.0.1", "port": 0, "token": None, "limits": {"file_bytes": 1 << 20}}
+
+    serve.run(made / "a", **options, reporter=visitor)
+
+    visitor.thread.join(60)
+    assert [answer.status_code for answer in visitor.answers] == [200]
+    assert visitor.said[-1] == "stopped"
+    assert signal.getsignal(ending) == before
 
 
 @pytest.mark.slow

@@ -5,20 +5,15 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import csv
-import io
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from importlib import resources
 from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import Depends, FastAPI, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPBearer
 from starlette.concurrency import run_in_threadpool
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 
 from skinlesion import __version__
 from skinlesion.data.images import ImageBytes
@@ -27,7 +22,7 @@ from skinlesion.web.guard import Guard, is_protected
 from skinlesion.web.limits import Limits
 from skinlesion.web.meters import Meters
 from skinlesion.web.rates import Memory, Rates
-from skinlesion.web.refusals import Refusal, response_of
+from skinlesion.web.refusals import HANDLERS, Refusal
 from skinlesion.web.served import (
     NOTICE,
     Answers,
@@ -37,6 +32,7 @@ from skinlesion.web.served import (
     Row,
     ServedModel,
 )
+from skinlesion.web.table import to_csv
 from skinlesion.web.uploads import read_images, refuse_pixels
 from skinlesion.web.worker import Worker
 
@@ -48,8 +44,6 @@ STATIC = {
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
 API = ("/api/predict", "/api/explain", "/api/model", "/api/openapi.json", "/healthz", "/metrics")
-CSV_COLUMNS = ("file", "probability", "low", "high", "calibrated", "decision", "refer", "flags",
-               "error", "threshold", "model")  # fmt: skip
 _FORM = {
     "requestBody": {
         "required": True,
@@ -252,30 +246,9 @@ def make_app(
         )
     for path, (file, kind) in STATIC.items():
         app.add_api_route(path, _static(file, kind), methods=["GET"], include_in_schema=False)
-    for error, handler in _HANDLERS.items():
+    for error, handler in HANDLERS.items():
         app.add_exception_handler(error, handler)
     return Guard(app, token=token, hosts=hosts, count=api.meters.request), api
-
-
-def to_csv(answers: Answers) -> str:
-    """A line for each file; the page writes the same."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
-    for row in answers.answers:
-        values = {**row.model_dump(), "threshold": answers.threshold, "model": answers.model}
-        writer.writerow([_cell(values[name]) for name in CSV_COLUMNS])
-    return text.getvalue()
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list):
-        return ";".join(value)
-    text = "" if value is None else str(value)
-    # A spreadsheet would compute what begins like this.
-    return f"'{text}" if isinstance(value, str) and text[:1] in "=+-@\t" and text else text
 
 
 def _routes() -> list[tuple[str, str, str, dict[str, Any]]]:
@@ -313,40 +286,3 @@ def _client(request: Request) -> str:
 
 def _unreadable(why: str) -> Refusal:
     return Refusal(422, "unreadable", why, expected="a whole JPEG, PNG, BMP or TIFF file")
-
-
-# --- errors -------------------------------------------------------------------------------
-
-
-async def _refused(_: Request, error: Any) -> Response:
-    return response_of(error)
-
-
-async def _http(_: Request, error: Any) -> Response:
-    """A path or method that is not there."""
-    code = {404: "not_found", 405: "method"}.get(error.status_code, "http")
-    return response_of(Refusal(error.status_code, code, str(error.detail), headers=error.headers))
-
-
-async def _invalid(_: Request, error: Any) -> Response:
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    return response_of(Refusal(422, "invalid", f"{where}: {first['msg']}"))
-
-
-async def _gone(_: Request, error: Any) -> Response:
-    return response_of(Refusal(400, "disconnected", "the client went away"))
-
-
-async def _bug(request: Request, error: Any) -> Response:
-    """Starlette raises the error again after this answer, so the server's log has it."""
-    return response_of(Refusal(500, "bug", "the server failed; its log says why"))
-
-
-_HANDLERS: dict[Any, Any] = {
-    Refusal: _refused,
-    HTTPException: _http,
-    RequestValidationError: _invalid,
-    ClientDisconnect: _gone,
-    Exception: _bug,
-}

@@ -1,13 +1,7 @@
-"""What stands before every route: host, origin and token on the way in, headers on the way out.
-
-Its errors are answered here, and what a refused client still sends is read and thrown away, up to a
-bound: a client whose connection is cut while it sends does not get to see the answer.
-"""
+"""What stands before every route: host, origin and token on the way in, headers on the way out."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import hmac
 import time
 from collections.abc import Callable
@@ -42,7 +36,6 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 PROTECTED = ("/api", "/metrics")
-DRAIN_BYTES, DRAIN_SECONDS = 128 << 20, 10.0
 
 Count = Callable[[str, str, int, float], None]
 
@@ -67,22 +60,19 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        begin, body = time.monotonic(), _Body(scope, receive)
-        status = 500
+        begin, status = time.monotonic(), 500
 
         async def guarded(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 MutableHeaders(scope=message).update(HEADERS)
-                if status >= 400:
-                    await body.drain()
             await send(message)
 
         try:
             refusal = self._refusal(scope)
             answer = response_of(refusal) if refusal else self._app
-            await answer(scope, body.receive, guarded)
+            await answer(scope, receive, guarded)
         finally:
             self._count(scope["path"], scope["method"], status, time.monotonic() - begin)
 
@@ -118,30 +108,6 @@ class Guard:
 def is_protected(path: str) -> bool:
     """Whether a token is asked for, if there is one."""
     return any(path == one or path.startswith(f"{one}/") for one in PROTECTED)
-
-
-class _Body:
-    """The rest of a request's body."""
-
-    def __init__(self, scope: Scope, receive: Receive) -> None:
-        headers = Headers(scope=scope)
-        # Such a client waits to be told to go on; it is not, and gets its answer at once.
-        self._waits = headers.get("expect", "").lower() == "100-continue"
-        self._ended = "content-length" not in headers and "transfer-encoding" not in headers
-        self._receive = receive
-
-    async def receive(self) -> Message:
-        message = await self._receive()
-        self._waits = False
-        self._ended = message["type"] != "http.request" or not message.get("more_body", False)
-        return message
-
-    async def drain(self) -> None:
-        left = DRAIN_BYTES
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(DRAIN_SECONDS):
-                while not self._ended and not self._waits and left > 0:
-                    left -= len((await self.receive()).get("body", b""))
 
 
 def _name_of(host: str) -> str:

@@ -6,7 +6,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 
 class Refusal(Exception):
@@ -49,3 +53,38 @@ def response_of(refusal: Refusal) -> JSONResponse:
         error["retry_after"] = seconds
         headers["Retry-After"] = str(seconds)
     return JSONResponse({"error": error, **refusal.more}, refusal.status, headers)
+
+
+async def _refused(_: Request, error: Any) -> Response:
+    return response_of(error)
+
+
+async def _http(_: Request, error: Any) -> Response:
+    """A path or method that is not there."""
+    code = {404: "not_found", 405: "method"}.get(error.status_code, "http")
+    return response_of(Refusal(error.status_code, code, str(error.detail), headers=error.headers))
+
+
+async def _invalid(_: Request, error: Any) -> Response:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return response_of(Refusal(422, "invalid", f"{where}: {first['msg']}"))
+
+
+async def _gone(_: Request, error: Any) -> Response:
+    return response_of(Refusal(400, "disconnected", "the client went away"))
+
+
+async def _bug(request: Request, error: Any) -> Response:
+    """Starlette raises the error again after this answer, so the server's log has it."""
+    return response_of(Refusal(500, "bug", "the server failed; its log says why"))
+
+
+# By the class of what was raised.
+HANDLERS: dict[Any, Any] = {
+    Refusal: _refused,
+    HTTPException: _http,
+    RequestValidationError: _invalid,
+    ClientDisconnect: _gone,
+    Exception: _bug,
+}
