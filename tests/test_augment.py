@@ -276,3 +276,38 @@ def test_half_the_colour_circle_turns_red_towards_cyan():
 
     # Half a turn mirrors the colour in the grey of the same luma.
     np.testing.assert_allclose(changed.ravel(), 2 * luma - red.ravel(), atol=0.2)
+
+
+@pytest.mark.parametrize("code", range(8))
+def test_warp_of_a_flip_is_the_warp_of_the_flipped_image(code):
+    images = noise(1, 24)
+    numbers = middle(ROTATE=0.9, ZOOM=0.8, SHIFT_X=0.3, SHEAR=0.2, PERSPECTIVE_Y=0.7)
+    numbers[:, columns.FLIP] = code / 8
+    ranges = {name: EACH[name] for name in ("rotate_degrees", "zoom", "shift", "shear")}
+    ranges["perspective"] = 0.2
+
+    together = augment(images, numbers, Ranges(flip=True, **ranges)).numpy()
+
+    flipped = augment(images, numbers, Ranges(flip=True))
+    np.testing.assert_allclose(together, augment(flipped, numbers, Ranges(**ranges)), atol=1e-2)
+
+
+def test_warp_resizes_as_a_resize_does():
+    smooth = tf.image.resize(noise(2, 6), (64, 64), method="bicubic").numpy()
+    ranges = Ranges(rotate_degrees=30.0, shift=0.25)
+
+    small = augment(smooth, middle(2), ranges, 56).numpy()
+    moved = augment(smooth, middle(2, SHIFT_X=0.75), ranges, 56).numpy()
+
+    np.testing.assert_allclose(small, tf.image.resize(smooth, (56, 56)), atol=1e-2)
+    # By an eighth of the side: 8 pixels of 64, 7 of 56.
+    np.testing.assert_allclose(moved[:, :, :-7], small[:, :, 7:], atol=1e-2)
+
+
+def test_much_larger_images_are_not_aliased():
+    stripes = np.zeros((1, 64, 64, 3), "float32")
+    stripes[:, :, ::2] = 255
+
+    small = augment(stripes, middle(ROTATE=0.6), Ranges(rotate_degrees=180.0), 16).numpy()
+
+    np.testing.assert_allclose(small[:, 6:10, 6:10], 127.5, atol=10)

@@ -194,7 +194,7 @@ def _ask(
     run: RunDir, stored: np.ndarray, config: ExplainConfig, advance: Callable[[int], None]
 ) -> _Answer:
     """What one model says of the images, and why."""
-    from skinlesion.data.pipeline import resize
+    from skinlesion.data.augment import resize
     from skinlesion.explain import METHODS
     from skinlesion.training.predict import forward, logits_of_batches, sigmoid
     from skinlesion.training.session import load_run_model

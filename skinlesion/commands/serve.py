@@ -140,7 +140,7 @@ class Served:
 
     def explain(self, image: ImageBytes, *, evidence: Evidence) -> Explanation:
         """Grad-CAM, as the command ``explain`` draws it, of the upright view."""
-        from skinlesion.data.pipeline import resize
+        from skinlesion.data.augment import resize
         from skinlesion.explain import mean_map
         from skinlesion.web.served import Explanation
 

@@ -15,18 +15,12 @@ from skinlesion.data.augment import (
     augment,
     mix,
     mixing_draws,
+    resize,
     uniforms,
     uniforms_of,
 )
 from skinlesion.data.order import Balance, Order
 from skinlesion.data.sampling import Images
-
-
-def resize(images: tf.Tensor, image_size: int) -> tf.Tensor:
-    """To (b, image_size, image_size, 3) float32 in [0, 255], antialiased; a cast if it fits."""
-    if images.shape[1] == image_size:
-        return tf.cast(images, tf.float32)
-    return tf.image.resize(images, (image_size, image_size), antialias=True)
 
 
 @dataclass(frozen=True)
@@ -117,7 +111,7 @@ class ImageBatches:
     def _prepare(
         self, pixels: tf.Tensor, uniform: tf.Tensor, mixing: tf.Tensor, labels: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        images = augment(resize(pixels, self.image_size), uniform, self.ranges)
+        images = augment(pixels, uniform, self.ranges, self.image_size)
         return mix(images, labels, mixing) if self.ranges.mixes else (images, labels)
 
 
@@ -199,8 +193,9 @@ def view_batches(
             yield images.pixels.read(batch), uniform[batch]
 
     def prepare(pixels: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
-        resized = resize(pixels, image_size)
-        return augment(resized, numbers, ranges) if view and ranges else resized
+        if view and ranges:
+            return augment(pixels, numbers, ranges, image_size)
+        return resize(pixels, image_size)
 
     dataset = tf.data.Dataset.from_generator(
         read,

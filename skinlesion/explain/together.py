@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from skinlesion.data.pipeline import resize
+from skinlesion.data.augment import resize
 
 
 def mean_map(maps: Sequence[np.ndarray]) -> np.ndarray:

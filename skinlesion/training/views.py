@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from skinlesion.config import ViewAverage
-from skinlesion.data.pipeline import resize
+from skinlesion.data.augment import resize
 from skinlesion.data.sampling import Images
 from skinlesion.data.store import sha256
 from skinlesion.data.views import View

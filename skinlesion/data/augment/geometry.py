@@ -1,4 +1,4 @@
-"""Flips, and one projective warp in one bilinear resample."""
+"""Flips, sizes, and one projective warp that does both too in one bilinear resample."""
 
 from __future__ import annotations
 
@@ -19,10 +19,20 @@ from skinlesion.data.augment.draws import (
 )
 from skinlesion.data.augment.ranges import Ranges
 
+Row = tuple[tf.Tensor, ...]
+
+# A bilinear look skips pixels if it goes further than this from one to the next.
+LARGEST_STEP = 1.25
+
 
 def flip(images: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
     """One of the 8 symmetries of the square, each as likely."""
-    return symmetry(images, tf.cast(uniform[:, FLIP] * 8.0, tf.int32))
+    return symmetry(images, flip_code(uniform))
+
+
+def flip_code(uniform: tf.Tensor) -> tf.Tensor:
+    """Which symmetry: shape (b,), 0 to 7."""
+    return tf.cast(uniform[:, FLIP] * 8.0, tf.int32)
 
 
 def symmetry(images: tf.Tensor, code: tf.Tensor) -> tf.Tensor:
@@ -49,30 +59,70 @@ def _reverse_rows(images: tf.Tensor, wanted: tf.Tensor) -> tf.Tensor:
     )
 
 
-def warp(images: tf.Tensor, uniform: tf.Tensor, ranges: Ranges) -> tf.Tensor:
-    """Rotation, zoom, shear, perspective and shift about the centre."""
-    side = images.shape[1]
+def resize(images: tf.Tensor, image_size: int) -> tf.Tensor:
+    """To (b, image_size, image_size, 3) float32 in [0, 255], antialiased; a cast if it fits."""
+    if images.shape[1] == image_size:
+        return tf.cast(images, tf.float32)
+    return tf.image.resize(images, (image_size, image_size), antialias=True)
+
+
+def warp(
+    images: tf.Tensor, uniform: tf.Tensor, ranges: Ranges, image_size: int | None = None
+) -> tf.Tensor:
+    """A flip, then rotation, zoom, shear, perspective and shift about the centre.
+
+    Args:
+        images: Square, shape (b, S, S, 3), any type; without aliasing if S is up to
+            ``LARGEST_STEP`` times ``image_size``.
+        uniform: Rows of ``uniforms``, shape (b, COLUMNS), float32 in [0, 1).
+        ranges: How far.
+        image_size: Pixels a side of what comes out; None: S.
+
+    Returns:
+        Shape (b, image_size, image_size, 3), float32; each pixel is one bilinear look.
+    """
+    source, side = images.shape[1], image_size or images.shape[1]
     angle = signed(uniform, ROTATE, math.radians(ranges.rotate_degrees))
-    scale = tf.exp(signed(uniform, ZOOM, math.log1p(ranges.zoom)))
+    scale = tf.exp(signed(uniform, ZOOM, math.log1p(ranges.zoom))) * (side / source)
     shear = signed(uniform, SHEAR, ranges.shear)
     cos, sin = tf.cos(angle) / scale, tf.sin(angle) / scale
-    # Output pixel to input pixel, about the centre: [[a, b], [c, d]] over 1 + g x + h y, which
-    # perspective makes 1 - p at one edge and 1 + p at the other; then the shift.
-    a, b = cos, shear * cos - sin
-    c, d = sin, shear * sin + cos
-    centre = (side - 1) / 2.0
+    # Output pixel to input pixel, both about the centre: rows of numerators over 1 + g x + h y,
+    # which perspective makes 1 - p at one edge and 1 + p at the other.
+    rows = (
+        (cos, shear * cos - sin, signed(uniform, SHIFT_X, ranges.shift * source)),
+        (sin, shear * sin + cos, signed(uniform, SHIFT_Y, ranges.shift * source)),
+    )
+    if ranges.flip:
+        rows = _flipped(rows, uniform)
+    centre, middle = (side - 1) / 2.0, (source - 1) / 2.0
     g = signed(uniform, PERSPECTIVE_X, ranges.perspective / centre)
     h = signed(uniform, PERSPECTIVE_Y, ranges.perspective / centre)
     # The same about the corner, where the op has its origin, and with 1 as its last number.
     last = 1.0 - (g + h) * centre
-    x = last * centre - (a + b) * centre + signed(uniform, SHIFT_X, ranges.shift * side)
-    y = last * centre - (c + d) * centre + signed(uniform, SHIFT_Y, ranges.shift * side)
-    a, b, c, d = a + g * centre, b + h * centre, c + g * centre, d + h * centre
+    numbers = []
+    for a, b, shift in rows:
+        offset = shift - (a + b) * centre + middle * last
+        numbers += [a + middle * g, b + middle * h, offset]
     return tf.raw_ops.ImageProjectiveTransformV3(
-        images=images,
-        transforms=tf.stack([a, b, x, c, d, y, g, h], axis=1) / last[:, None],
+        images=tf.cast(images, tf.float32),
+        transforms=tf.stack([*numbers, g, h], axis=1) / last[:, None],
         output_shape=[side, side],
         fill_value=0.0,
         interpolation="BILINEAR",
         fill_mode="REFLECT",
     )
+
+
+def _flipped(rows: tuple[Row, Row], uniform: tf.Tensor) -> tuple[Row, Row]:
+    """Numerators of a place in the image before ``flip``, from those of its place afterwards."""
+    code = flip_code(uniform)
+    swap = code & 4 > 0
+    signs = (_sign(code & 2), _sign(code & 1))
+    x, y = rows
+    ordered = ((tf.where(swap, b, a), tf.where(swap, a, b)) for a, b in zip(x, y, strict=True))
+    x, y = zip(*ordered, strict=True)
+    return tuple(signs[0] * n for n in x), tuple(signs[1] * n for n in y)
+
+
+def _sign(bit: tf.Tensor) -> tf.Tensor:
+    return tf.where(bit > 0, -1.0, 1.0)
