@@ -10,7 +10,6 @@ import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -295,6 +294,8 @@ def expand(path: Path) -> list[Path]:
 
 def environment() -> dict[str, Any]:
     """Versions and platform: what a reader needs to judge whether a run can be repeated."""
+    from importlib import metadata  # slow, and seldom needed
+
     names = ["tensorflow", "keras", "numpy", "scikit-learn", "pillow"]
     return {
         "skinlesion": __version__,

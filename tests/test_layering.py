@@ -30,11 +30,14 @@ LEVELS = {
     "losses": 2,
     "metrics": 2,
     "models": 2,
+    "inference": 2.5,
     "explain": 3,
     "report": 3,
     "search": 3,
     "training": 3,
     "web": 3,
+    "export": 3.2,
+    "loading": 3.5,
     "api": 4,
     "commands": 4,
     "cli": 5,
@@ -51,10 +54,19 @@ KNOW_TENSORFLOW = (
     "models",
     "training",
     "explain",
+    "export",
     "data.augment",
     "data.pipeline",
 )
-HEAVY_FOR_COMMANDS = ("losses", "models", "training", "explain", "data.augment", "data.pipeline")
+HEAVY_FOR_COMMANDS = (
+    "losses",
+    "models",
+    "training",
+    "explain",
+    "export",
+    "data.augment",
+    "data.pipeline",
+)
 
 
 def module_name(path):

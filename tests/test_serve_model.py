@@ -113,8 +113,8 @@ def test_the_spread_is_that_of_the_eight_symmetries(made, served):
 def test_the_spread_of_a_model_with_eight_views_costs_nothing_more(made):
     model = api.load_model(made / "a", views=8)
     calls = []
-    network = model._calls[0]
-    model._calls[0] = lambda images: calls.append(len(images)) or network(images)
+    network = model.networks[0]
+    model.networks[0] = lambda pixels, scale: calls.append(len(pixels)) or network(pixels, scale)
     paths = photos(made)
 
     plain = list(model.predict(paths))

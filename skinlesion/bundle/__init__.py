@@ -1,6 +1,13 @@
 """The model bundle: one file, or folder, that holds all that predicting needs and runs nothing."""
 
-from skinlesion.bundle.container import SUFFIX, Bundle, default_bundle, read_bundle, write_bundle
+from skinlesion.bundle.container import (
+    SUFFIX,
+    Bundle,
+    default_bundle,
+    read_bundle,
+    write_bundle,
+    write_members,
+)
 from skinlesion.bundle.description import (
     SCHEMA,
     Calibration,
@@ -16,6 +23,7 @@ from skinlesion.bundle.description import (
     ViewOf,
     WeightsFile,
 )
+from skinlesion.bundle.graphs import Compared, Graph, GraphFile, GraphFormat, GraphInput
 from skinlesion.bundle.tensors import decode_tensors, encode_tensors
 
 __all__ = [
@@ -24,8 +32,13 @@ __all__ = [
     "Bundle",
     "Calibration",
     "Combined",
+    "Compared",
     "Conformal",
     "Description",
+    "Graph",
+    "GraphFile",
+    "GraphFormat",
+    "GraphInput",
     "Interval",
     "Member",
     "OperatingPoint",
@@ -39,4 +52,5 @@ __all__ = [
     "encode_tensors",
     "read_bundle",
     "write_bundle",
+    "write_members",
 ]

@@ -6,15 +6,16 @@ import hashlib
 import json
 import stat
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from skinlesion.bundle.description import SCHEMA, Description, WeightsFile
-from skinlesion.bundle.files import MODEL, changed, foreign, opened
+from skinlesion.bundle.description import SCHEMA, Description, Member, WeightsFile
+from skinlesion.bundle.files import MODEL, Reader, changed, foreign, opened
+from skinlesion.bundle.graphs import GraphFile
 from skinlesion.errors import DataError, IntegrityError, MissingExtraError
 from skinlesion.folders import atomic_path, new_folder
 
@@ -41,14 +42,20 @@ class Bundle:
 
     def weights(self) -> Iterator[bytes]:
         """The bytes of each member's weights in turn, of the length and SHA-256 promised."""
+        return (content for files in self.contents() for content in files.values())
+
+    def contents(self) -> Iterator[dict[str, bytes]]:
+        """As ``weights``: each member's files by name; a graph may have several."""
         with opened(self.path) as (_, read):
             for member in self.description.members:
-                assert member.weights is not None  # read_bundle saw to it
-                content = read(member.weights.name, member.weights.bytes)
-                received = hashlib.sha256(content).hexdigest()
-                if received != member.weights.sha256 or len(content) != member.weights.bytes:
-                    raise changed(self.path, member.weights.name)
-                yield content
+                yield {file.name: self._checked(read, file) for file in member.files}
+
+    def _checked(self, read: Reader, file: WeightsFile | GraphFile) -> bytes:
+        content = read(file.name, file.bytes)
+        received = hashlib.sha256(content).hexdigest()
+        if received != file.sha256 or len(content) != file.bytes:
+            raise changed(self.path, file.name)
+        return content
 
 
 def default_bundle() -> Path:
@@ -69,25 +76,45 @@ def write_bundle(
     *,
     overwrite: bool = False,
 ) -> Description:
-    """Write a bundle, whole or not at all; the same content gives the same bytes.
+    """Write a bundle of weights: ``write_members``.
 
     Args:
         path: A file if it ends in ``.skinlesion``, else a folder.
         description: Its members' weights are filled in.
         weights: Of each member in order; one at a time is in memory.
         overwrite: Replace what stands there.
+    """
+    members = (
+        (member.model_copy(update={"weights": file}), {file.name: content})
+        for member, (file, content) in zip(description.members, weights, strict=True)
+    )
+    return write_members(path, description, members, overwrite=overwrite)
+
+
+def write_members(
+    path: Path,
+    description: Description,
+    members: Iterable[tuple[Member, Mapping[str, bytes]]],
+    *,
+    overwrite: bool = False,
+) -> Description:
+    """Write a bundle, whole or not at all; the same content gives the same bytes.
+
+    Args:
+        path: A file if it ends in ``.skinlesion``, else a folder.
+        description: Its members are replaced.
+        members: Each with its files by name; one at a time is in memory.
+        overwrite: Replace what stands there.
 
     Returns:
-        The description with the members' files.
+        The description with these members.
 
     Raises:
         DataError: If ``path`` exists and ``overwrite`` is false.
     """
     if path.suffix != SUFFIX:
         with new_folder(path, overwrite=overwrite) as folder:
-            return _write(
-                description, weights, lambda name, content: (folder / name).write_bytes(content)
-            )
+            return _write(description, members, lambda name, content: _put(folder, name, content))
     if path.exists() and (path.is_dir() or not overwrite):
         raise DataError(
             f"{path} exists already",
@@ -96,25 +123,31 @@ def write_bundle(
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         return _write(
-            description, weights, lambda name, content: archive.writestr(_entry(name), content)
+            description, members, lambda name, content: archive.writestr(_entry(name), content)
         )
 
 
 def _write(
     description: Description,
-    weights: Iterable[tuple[WeightsFile, bytes]],
+    members: Iterable[tuple[Member, Mapping[str, bytes]]],
     put: Callable[[str, bytes], object],
 ) -> Description:
-    """``put`` the weights, then model.json, which names their SHA-256."""
-    members = []
-    for member, (file, content) in zip(description.members, weights, strict=True):
-        put(file.name, content)
-        members.append(member.model_copy(update={"weights": file}))
-    whole = description.model_copy(update={"members": tuple(members)})
+    """``put`` the members' files, then model.json, which names their SHA-256."""
+    written = []
+    for member, files in members:
+        for name, content in files.items():
+            put(name, content)
+        written.append(member)
+    whole = description.model_copy(update={"members": tuple(written)})
     values = whole.model_dump(mode="json")
     text = json.dumps({**values, CHECKSUM: _checksum(values)}, indent=2, ensure_ascii=False)
     put(MODEL, text.encode())
     return whole
+
+
+def _put(folder: Path, name: str, content: bytes) -> None:
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(content)
 
 
 def _entry(name: str) -> zipfile.ZipInfo:
@@ -155,8 +188,9 @@ def read_bundle(path: Path) -> Bundle:
             which=[_problem(problem) for problem in error.errors()],
             fix="bundle the run again",
         ) from error
-    listed = [member.weights.name for member in description.members if member.weights]
-    if sorted([MODEL, *listed]) != sorted(names) or len(listed) != len(description.members):
+    listed = [file.name for member in description.members for file in member.files]
+    is_whole = all(member.files for member in description.members)
+    if sorted([MODEL, *listed]) != sorted(names) or not is_whole:
         raise IntegrityError(
             f"{path} does not hold the files that its {MODEL} lists",
             expected=", ".join([MODEL, *listed]),

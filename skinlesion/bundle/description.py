@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from skinlesion.bundle.graphs import Graph, GraphFile, GraphFormat
 from skinlesion.config import Cleaning, Fit, ModelConfig, Target, ViewAverage
 from skinlesion.config.section import Section
 
@@ -47,7 +48,7 @@ class WeightsFile(Section):
 
 
 class Member(Section):
-    """One network, how images reach it, and where its weights are (None: in a run's folder)."""
+    """One network, how images reach it, and where it is: weights, a graph, or a run's folder."""
 
     build: ModelConfig
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
@@ -56,6 +57,22 @@ class Member(Section):
     views: tuple[ViewOf, ...] = Field(min_length=1, max_length=MAX_VIEWS)
     average: ViewAverage
     weights: WeightsFile | None = None
+    graph: Graph | None = Field(None, exclude_if=lambda graph: graph is None)
+
+    @property
+    def files(self) -> tuple[WeightsFile | GraphFile, ...]:
+        """Of the bundle."""
+        if self.graph:
+            return self.graph.files
+        return (self.weights,) if self.weights else ()
+
+    @model_validator(mode="after")
+    def _one_network(self) -> Self:
+        if self.weights and self.graph:
+            raise ValueError("a member has weights or a graph, not both")
+        if self.graph and self.graph.input.size != self.build.image_size:
+            raise ValueError("graph.input.size is not build.image_size")
+        return self
 
     @model_validator(mode="after")
     def _refuse_foreign_weights(self) -> Self:
@@ -236,6 +253,18 @@ class Description(Section):
     conformal: Conformal | None = None
     training: TrainingData
     metrics: dict[str, Scores] = Field(default_factory=dict)
+
+    @property
+    def format(self) -> GraphFormat | None:
+        """Of the members' graphs; None: they are weights, for networks of our own code."""
+        graph = self.members[0].graph
+        return graph.format if graph else None
+
+    @model_validator(mode="after")
+    def _members_alike(self) -> Self:
+        if len({member.graph and member.graph.format for member in self.members}) > 1:
+            raise ValueError("all members are of one format")
+        return self
 
     @model_validator(mode="after")
     def _members_fit(self) -> Self:

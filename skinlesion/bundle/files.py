@@ -12,10 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from skinlesion.bundle.description import MAX_MEMBERS
+from skinlesion.bundle.graphs import NAMES, SAVED_MODEL_FILES
 from skinlesion.errors import DataError, IntegrityError
 
 MODEL = "model.json"
-NAME = re.compile(r"model\.json|member-[0-9]{2}\.safetensors")
+NAME = re.compile("|".join([r"model\.json", r"member-[0-9]{2}\.safetensors", *NAMES.values()]))
+FOLDER = re.compile(r"member-[0-9]{2}(?:/variables)?")  # of a SavedModel
+MAX_FILES = 1 + MAX_MEMBERS * len(SAVED_MODEL_FILES)
 _END = struct.Struct("<4s4H2LH")  # the end of a zip's table of contents, without a comment
 _MAX_TABLE_BYTES = 1 << 16
 _BROKEN = (
@@ -69,22 +72,27 @@ def _refuse_frame(path: Path) -> None:
     signature, _, _, entries, total, length, offset, comment = _END.unpack(tail)
     if signature != b"PK\x05\x06" or comment:
         raise foreign(path, "it is not a zip archive, or is cut short")
-    if entries != total or total > MAX_MEMBERS + 1 or length > _MAX_TABLE_BYTES:
+    if entries != total or total > MAX_FILES or length > _MAX_TABLE_BYTES:
         raise foreign(path, f"it holds {total} files")
     if offset + length != size - _END.size:
         raise foreign(path, "there is something before, behind or missing in the archive")
 
 
 def _folder_names(folder: Path) -> list[str]:
-    names = []
-    for item in sorted(folder.iterdir()):
-        if item.name.startswith("."):
-            continue
-        if item.is_symlink() or not item.is_file() or not NAME.fullmatch(item.name):
-            raise foreign(folder, f"it holds {item.name!r}")
-        names.append(item.name)
-        if len(names) > MAX_MEMBERS + 1:
-            raise foreign(folder, "it holds too many files")
+    names, left = [], [folder]
+    while left:
+        for item in sorted(left.pop().iterdir()):
+            name = item.relative_to(folder).as_posix()
+            if item.name.startswith("."):
+                continue
+            if FOLDER.fullmatch(name) and item.is_dir() and not item.is_symlink():
+                left.append(item)
+                continue
+            if item.is_symlink() or not item.is_file() or not NAME.fullmatch(name):
+                raise foreign(folder, f"it holds {name!r}")
+            names.append(name)
+            if len(names) > MAX_FILES:
+                raise foreign(folder, "it holds too many files")
     return names
 
 
@@ -98,7 +106,7 @@ def _read_file(folder: Path, name: str, limit: int) -> bytes:
 
 def _refuse_entries(path: Path, entries: list[zipfile.ZipInfo]) -> None:
     """Refuse an archive that holds anything but plain, whole, uncompressed files of ours."""
-    if len(entries) > MAX_MEMBERS + 1:
+    if len(entries) > MAX_FILES:
         raise foreign(path, f"it holds {len(entries)} files")
     seen = set()
     for entry in entries:
@@ -132,7 +140,7 @@ def foreign(path: Path, why: str) -> DataError:
     """The error for what is no bundle."""
     return DataError(
         f"{path} is not a model bundle: {why}",
-        expected=f"what skinlesion bundle writes: {MODEL} and safetensors files, nothing else",
+        expected=f"what skinlesion bundle or export writes: {MODEL} and its files, nothing else",
         fix="pass a run folder or a bundle; no other model file is ever opened",
     )
 

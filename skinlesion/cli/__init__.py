@@ -54,6 +54,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "compare": evidence.compare,
     "bundle": use.bundle,
     "predict": use.predict,
+    "export": use.export,
     "explain": explain.explain,
     "serve": serve.serve,
     "demo": demo.demo,

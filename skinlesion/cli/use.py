@@ -1,4 +1,4 @@
-"""bundle, predict: from a finished run to answers on images of one's own."""
+"""bundle, predict, export: from a finished run to answers on images of one's own."""
 
 from __future__ import annotations
 
@@ -54,7 +54,8 @@ def predict(
         list[str], typer.Argument(help="Images, folders, globs; - for a list on stdin.")
     ],
     model: Annotated[
-        Path | None, typer.Option("--model", help="Run or bundle; default the package's own.")
+        Path | None,
+        typer.Option("--model", help="Run, bundle or export; default the package's own."),
     ] = None,
     format: Annotated[
         Literal["table", "csv", "json", "jsonl"] | None,
@@ -69,6 +70,10 @@ def predict(
         typer.Option("--tta", help="Views averaged of each image; default the model's own."),
     ] = None,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Images at once.")] = 32,
+    runtime: Annotated[
+        Literal["auto", "tensorflow", "onnx", "litert"],
+        typer.Option("--runtime", help="Default: what the model was exported for."),
+    ] = "auto",
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with --out: images in it are skipped.")
     ] = False,
@@ -87,9 +92,48 @@ def predict(
             threshold=threshold,
             views=int(tta) if tta else None,
             batch_size=batch_size,
+            runtime=runtime,
             lines=sys.stdin,
             reporter=reporter(),
         )
     except BrokenPipeError:
         # The reader, such as head, has seen enough; what is left in the buffer goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def export(
+    model: Annotated[Path, typer.Argument(help="Finished run, or bundle.")],
+    format: Annotated[
+        Literal["onnx", "litert", "saved_model"], typer.Option("--format", help="Of the graph.")
+    ] = "onnx",
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder or FILE.skinlesion; default MODEL-FORMAT."),
+    ] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option("--images", help="Folder to compare on; default the run's val."),
+    ] = None,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="litert: eight-bit integers, judged by val's AUC.")
+    ] = False,
+    max_auc_drop: Annotated[
+        float, typer.Option("--max-auc-drop", min=0, max=1, help="By which int8 may be worse.")
+    ] = 0.01,
+    overwrite: Overwrite = False,
+) -> None:
+    """Write a model for another runtime, compared with Keras; exit 6 if it differs."""
+    from skinlesion.commands import export as command
+
+    stem = model.resolve().name.removesuffix(".skinlesion")
+    outcome = command.run(
+        model,
+        out or model.with_name(f"{stem}-{format}"),
+        format=format,
+        images=images,
+        int8=int8,
+        max_auc_drop=max_auc_drop,
+        overwrite=overwrite,
+        reporter=reporter(),
+    )
+    print(outcome.to_text())

@@ -11,17 +11,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from skinlesion import runtime
-from skinlesion.bundle import default_bundle, read_bundle
+from skinlesion.bundle import default_bundle
 from skinlesion.data.finding import image_paths
 from skinlesion.errors import ConfigError, DataError
 from skinlesion.folders import atomic_path
+from skinlesion.inference import default_threshold, threshold_of
+from skinlesion.loading import RuntimeName, open_model
 from skinlesion.progress import Reporter
 from skinlesion.report.answers import FORMATS, Format, finished_paths
-from skinlesion.runs import RunDir
 
 if TYPE_CHECKING:
-    from skinlesion.training.inference import Answer, Predictor
+    from skinlesion.inference import Answer, Predictor
 
 DIGITS = 6  # of probabilities
 EVERY = 1000  # images from one line of progress to the next
@@ -67,6 +67,7 @@ def run(
     threshold: str | None = None,
     views: int | None = None,
     batch_size: int = 32,
+    runtime: RuntimeName = "auto",
     lines: Iterable[str] = (),
     reporter: Reporter,
 ) -> Outcome:
@@ -74,11 +75,12 @@ def run(
 
     Args:
         given: As for ``data.finding.image_paths``.
-        model: A run or a bundle; None: the bundle that comes with the package.
+        model: A run, a bundle or an export; None: the bundle that comes with the package.
         output: Where answers go.
         threshold: Name of an operating point; None: the model's first.
         views: Symmetries to show of each image; None: the model's own.
         batch_size: Images at a time.
+        runtime: As for ``loading.open_model``.
         lines: What ``-`` stands for.
         reporter: Told of the progress.
 
@@ -94,12 +96,7 @@ def run(
     first = next(paths, None)
     if first is None:
         raise DataError("there is no image to predict", which=list(given))
-    if not RunDir(path).is_run():
-        read_bundle(path)  # refuses what is no bundle before TensorFlow is imported
-    runtime.prepare(seed=0)
-    from skinlesion.training.inference import default_threshold, load_predictor, threshold_of
-
-    predictor = load_predictor(path, views=views)
+    predictor = open_model(path, views=views, runtime_name=runtime)
     name = threshold or default_threshold(predictor.description)
     shown = f"{name}={threshold_of(predictor.description, name):.6g}"
     extra = {"threshold": shown, "model": predictor.identity}

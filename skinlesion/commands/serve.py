@@ -177,7 +177,8 @@ class Served:
         from skinlesion.explain import grad_cam_call
 
         if (number, sign) not in self._maps:
-            self._maps[number, sign] = grad_cam_call(self.predictor.networks[number], sign=sign)
+            network: Any = self.predictor.networks[number]  # a KerasNetwork
+            self._maps[number, sign] = grad_cam_call(network.model, sign=sign)
         return self._maps[number, sign]
 
     def card(self) -> dict[str, Any]:

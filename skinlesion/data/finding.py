@@ -7,10 +7,10 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from skinlesion.data.sources.records import IMAGE_SUFFIXES
 from skinlesion.errors import DataError
 
 STDIN = "-"
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
 
 
 def image_paths(given: Sequence[str], lines: Iterable[str] = ()) -> Iterator[str]:

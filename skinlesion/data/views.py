@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skinlesion.data.duplicates import apply_symmetry
+from skinlesion.data.symmetry import apply_symmetry
 
-# What becomes of the image, by the number of the symmetry: see ``duplicates.symmetries``.
+# What becomes of the image, by the number of the symmetry: see ``data.symmetry``.
 # The first 1, 2, 4 and 8 are groups: an image and its image under one of them are shown alike.
 SYMMETRY_NAMES = (
     "upright",

@@ -13,13 +13,9 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from skinlesion.data.pipeline import Images, view_batches
+from skinlesion.inference.averages import sigmoid as sigmoid
 
 FEATURE_ROWS = 4096
-
-
-def sigmoid(logits: np.ndarray) -> np.ndarray:
-    """Probabilities of logits, float64, without overflow."""
-    return np.exp(-np.logaddexp(0.0, -logits.astype(np.float64)))
 
 
 def forward(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:

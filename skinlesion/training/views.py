@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from math import ceil
 from pathlib import Path
 
@@ -16,10 +16,11 @@ from skinlesion.data.sampling import Images
 from skinlesion.data.store import sha256
 from skinlesion.data.views import View
 from skinlesion.folders import atomic_path
+from skinlesion.inference.averages import AVERAGES
 from skinlesion.progress import Reporter
 from skinlesion.runs import RunDir
 from skinlesion.training.examples import Examples
-from skinlesion.training.predict import forward, logits_of_batches, sigmoid
+from skinlesion.training.predict import forward, logits_of_batches
 from skinlesion.training.session import load_run_model
 from skinlesion.training.tasks import PREDICT_BATCH
 
@@ -154,17 +155,3 @@ class ViewLogits:
             assert logits is not None, view.name
             total += inner(logits)
         return outer(total / len(views))
-
-
-def _unchanged(values: np.ndarray) -> np.ndarray:
-    return values.astype(np.float64)
-
-
-# What is done to logits before the mean, and to the mean.
-AVERAGES: dict[
-    ViewAverage,
-    tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.ndarray], np.ndarray]],
-] = {
-    "logit": (_unchanged, sigmoid),
-    "probability": (sigmoid, _unchanged),
-}

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from PIL import Image
-from scipy import ndimage
-from scipy.spatial import ConvexHull
 
 SIDE = 128  # pixels of the longer side in which the rim is looked for
 # Chosen by eye on 2,450 images of ISIC 2017; grey levels and shares of the typical brightness.
@@ -85,7 +84,7 @@ def _rim(luma: np.ndarray) -> np.ndarray | None:
         return None
     middle = luma[height // 4 : height - height // 4, width // 4 : width - width // 4]
     typical = max(np.median(middle), np.median(luma))
-    labels, _ = ndimage.label(luma < min(DARK, DARK_SHARE * typical))
+    labels, _ = scipy.ndimage.label(luma < min(DARK, DARK_SHARE * typical))
     ends = [*range(PATCH), *range(-PATCH, 0)]
     rim = np.isin(labels, np.setdiff1d(labels[np.ix_(ends, ends)], 0))
     if rim.mean() < MIN_RIM:
@@ -96,22 +95,22 @@ def _rim(luma: np.ndarray) -> np.ndarray | None:
     rim[tuple(np.argwhere(rim)[within].T)] = False
     if rim.mean() < MIN_RIM:
         return None
-    near = ndimage.binary_dilation(rim, iterations=FADING)
-    faded = ndimage.binary_propagation(rim, mask=near & (luma < DIM_SHARE * typical) | rim)
-    return ndimage.binary_dilation(faded)
+    near = scipy.ndimage.binary_dilation(rim, iterations=FADING)
+    faded = scipy.ndimage.binary_propagation(rim, mask=near & (luma < DIM_SHARE * typical) | rim)
+    return scipy.ndimage.binary_dilation(faded)
 
 
 def _largest_area(mask: np.ndarray) -> np.ndarray:
-    labels, count = ndimage.label(mask)
+    labels, count = scipy.ndimage.label(mask)
     return labels == np.argmax(np.bincount(labels.ravel(), minlength=count + 1)[1:]) + 1
 
 
 def _within_hull(area: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Which of ``points``, shape (n, 2), lie half a pixel and more inside ``area``'s hull."""
-    outline = np.argwhere(area & ~ndimage.binary_erosion(area))
+    outline = np.argwhere(area & ~scipy.ndimage.binary_erosion(area))
     if (np.ptp(outline, axis=0) == 0).any() or len(outline) < 3:
         return np.ones(len(points), dtype=bool)
-    planes = ConvexHull(outline, qhull_options="QJ").equations
+    planes = scipy.spatial.ConvexHull(outline, qhull_options="QJ").equations
     return (points @ planes[:, :2].T + planes[:, 2] <= -0.5).all(axis=1)
 
 

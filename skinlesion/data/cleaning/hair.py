@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import scipy
 from PIL import Image
-from scipy import ndimage
 
 # Lengths are in pixels of an image of SIDE pixels; chosen by eye on ISIC 2017.
 SIDE = 256  # larger images are searched at this size
@@ -87,24 +87,27 @@ def _find(pixels: np.ndarray) -> np.ndarray:
     candidates = depth >= CONTRAST
     lines = candidates & _on_a_run(candidates, scale)
     stray = (candidates & ~lines).astype(np.float32)
-    lines &= ndimage.uniform_filter(stray, round(SURROUNDINGS * scale)) < TEXTURE
-    labels, count = ndimage.label(lines, np.ones((3, 3)))
+    lines &= scipy.ndimage.uniform_filter(stray, round(SURROUNDINGS * scale)) < TEXTURE
+    labels, count = scipy.ndimage.label(lines, np.ones((3, 3)))
     hair = np.zeros(count + 1, dtype=bool)
     if count:
         hair[1:] = _are_hair(labels, depth, count, scale)
-    return ndimage.binary_dilation(hair[labels])
+    return scipy.ndimage.binary_dilation(hair[labels])
 
 
 def _are_hair(labels: np.ndarray, depth: np.ndarray, count: int, scale: float) -> np.ndarray:
     """Which of the connected lines are long, dark enough and not the image's frame."""
     numbers = np.arange(1, count + 1)
     extent = np.array(
-        [np.hypot(y.stop - y.start, x.stop - x.start) for y, x in ndimage.find_objects(labels)]
+        [
+            np.hypot(y.stop - y.start, x.stop - x.start)
+            for y, x in scipy.ndimage.find_objects(labels)
+        ]
     )
     edge = np.ones(labels.shape)
     edge[EDGE:-EDGE, EDGE:-EDGE] = 0
-    dark = ndimage.mean(depth, labels, numbers) >= MEAN_CONTRAST
-    return dark & (extent >= LENGTH * scale) & (ndimage.mean(edge, labels, numbers) < 0.5)
+    dark = scipy.ndimage.mean(depth, labels, numbers) >= MEAN_CONTRAST
+    return dark & (extent >= LENGTH * scale) & (scipy.ndimage.mean(edge, labels, numbers) < 0.5)
 
 
 def _valley_depth(channel: np.ndarray, length: int) -> np.ndarray:

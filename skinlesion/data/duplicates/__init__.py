@@ -12,7 +12,7 @@ from skinlesion.data.duplicates.search import (
     clusters,
     near_duplicates,
 )
-from skinlesion.data.duplicates.symmetries import apply_symmetry
+from skinlesion.data.symmetry import apply_symmetry
 
 __all__ = [
     "MIN_SIMILARITY",

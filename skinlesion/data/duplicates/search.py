@@ -25,7 +25,7 @@ from skinlesion.data.duplicates.features import (
     has_structure,
     shapes,
 )
-from skinlesion.data.duplicates.symmetries import SYMMETRIES, apply_symmetry
+from skinlesion.data.symmetry import SYMMETRIES, apply_symmetry
 
 # How both were chosen: docs/data.md.
 MIN_SIMILARITY = 0.59

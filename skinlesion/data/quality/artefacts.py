@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from skinlesion.data.quality.lines import line_sums
 from skinlesion.data.quality.planes import RIDGE_UNIT, WORKING_SIZE, Planes
@@ -104,8 +104,8 @@ def _hair(planes: Planes, skin: np.ndarray) -> float:
 
 def _skin(planes: Planes) -> np.ndarray:
     """Neither frame nor rim nor ink, whose edges are lines too."""
-    skin = ndimage.uniform_filter(planes.luminance, 15) > _RIM * planes.typical_luminance
-    skin &= ndimage.uniform_filter(planes.blueness, 5) < _INKED
+    skin = scipy.ndimage.uniform_filter(planes.luminance, 15) > _RIM * planes.typical_luminance
+    skin &= scipy.ndimage.uniform_filter(planes.blueness, 5) < _INKED
     inner = np.zeros_like(skin)
     inner[_FRAME:-_FRAME, _FRAME:-_FRAME] = True
     return skin & inner
@@ -116,7 +116,7 @@ def _ink(planes: Planes) -> float:
     middle = (np.arange(WORKING_SIZE) + 0.5) * 2 / WORKING_SIZE - 1
     outer = np.hypot(*np.meshgrid(middle, middle)) > _INK_CENTRE
     outer &= (planes.luminance > _INK_LEVEL) & (planes.shade > 0)
-    crowd = ndimage.uniform_filter((planes.off_colour > _OFF_COLOUR).astype(np.float32), 31)
+    crowd = scipy.ndimage.uniform_filter((planes.off_colour > _OFF_COLOUR).astype(np.float32), 31)
     outer &= crowd < _PATCH
     blue, share = planes.blueness[outer], int(_INK_SHARE * planes.blueness.size)
     return float(np.partition(blue, -share)[-share]) if len(blue) >= share else 0.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
 
 from skinlesion.data.quality.planes import LUMINANCE
 
@@ -28,7 +27,8 @@ def sharpness(pixels: np.ndarray) -> float:
     grey = _luminance(pixels)
     down, right = grey[2:, 1:-1] - grey[:-2, 1:-1], grey[1:-1, 2:] - grey[1:-1, :-2]
     gradient = (np.mean(down * down) + np.mean(right * right)) / 4
-    laplacian = ndimage.laplace(grey)[1:-1, 1:-1]
+    around = grey[2:, 1:-1] + grey[:-2, 1:-1] + grey[1:-1, 2:] + grey[1:-1, :-2]
+    laplacian = around - 4 * grey[1:-1, 1:-1]
     if gradient == 0:
         return float("nan")
     return float(np.sqrt(np.mean(laplacian * laplacian) / gradient))

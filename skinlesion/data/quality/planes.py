@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import cached_property
 
 import numpy as np
+import scipy
 from PIL import Image
-from scipy import ndimage
 
 WORKING_SIZE = 256  # the side at which the artefact detectors were chosen and measured
 RIDGE_UNIT = 1 / 32
@@ -47,13 +47,13 @@ class Planes:
         """Blue less green, less the same of the neighbourhood: high in violet and blue ink."""
         _, green, blue = self._smooth
         difference = blue - green
-        return difference - ndimage.uniform_filter(difference, _SURROUNDINGS)
+        return difference - scipy.ndimage.uniform_filter(difference, _SURROUNDINGS)
 
     @cached_property
     def shade(self) -> np.ndarray:
         """How much darker than the neighbourhood, in grey levels."""
         smooth = np.tensordot(LUMINANCE, self._smooth, axes=1)
-        return ndimage.uniform_filter(smooth, _SURROUNDINGS) - smooth
+        return scipy.ndimage.uniform_filter(smooth, _SURROUNDINGS) - smooth
 
     @cached_property
     def off_colour(self) -> np.ndarray:
@@ -70,18 +70,19 @@ class Planes:
         In ``RIDGE_UNIT``, int16: whole numbers add up several times faster.
         """
         fine, coarse = (
-            ndimage.gaussian_filter(self.luminance, scale, truncate=2.5) for scale in _RIDGE_SCALES
+            scipy.ndimage.gaussian_filter(self.luminance, scale, truncate=2.5)
+            for scale in _RIDGE_SCALES
         )
         inner = (slice(_MARGIN, -_MARGIN),) * 2
         ridge = np.zeros_like(fine)
         ridge[inner] = np.clip(coarse - fine, -_RIDGE_LIMIT, _RIDGE_LIMIT)[inner]
         # A running sum may fall a rounding error below zero.
-        power = np.maximum(ndimage.uniform_filter(ridge * ridge, _TEXTURE), 0)
+        power = np.maximum(scipy.ndimage.uniform_filter(ridge * ridge, _TEXTURE), 0)
         return np.rint(ridge / (np.sqrt(power) + 1) / RIDGE_UNIT).astype(np.int16)
 
     @cached_property
     def _smooth(self) -> np.ndarray:
-        return ndimage.uniform_filter(self._channels, (1, 3, 3))
+        return scipy.ndimage.uniform_filter(self._channels, (1, 3, 3))
 
 
 def _median(plane: np.ndarray) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from skinlesion.data.quality.lines import Line, strongest_line
 from skinlesion.data.quality.planes import RIDGE_UNIT, WORKING_SIZE
@@ -49,7 +49,7 @@ def _ticks(ridge: np.ndarray, bar: Line, side: int) -> float:
     away = side * _BESIDE[:, None]
     rows = bar.row + along * down + away * across
     columns = bar.column + along * across - away * down
-    profile = ndimage.map_coordinates(ridge, [rows, columns], output=np.float32, order=1)
+    profile = scipy.ndimage.map_coordinates(ridge, [rows, columns], output=np.float32, order=1)
     profile = profile.mean(axis=0) * RIDGE_UNIT
     profile -= profile.mean()
     limit = 2 * profile.std()  # one crossing hair must not pass for a pattern

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from skinlesion.data.finding import IMAGE_SUFFIXES
 from skinlesion.errors import DataError
 from skinlesion.tables import refuse_duplicates
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
 SPLIT_WORDS = {
     "train": "train",
     "training": "train",

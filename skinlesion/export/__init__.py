@@ -1,0 +1,1 @@
+"""Models as graphs of other runtimes: ONNX, LiteRT and SavedModel."""

@@ -1,0 +1,38 @@
+"""From a Keras model to LiteRT (TensorFlow Lite), in float32 or with eight-bit integers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from skinlesion.bundle.graphs import INPUT
+from skinlesion.export.saved_model import serving
+
+
+def litert_bytes(
+    model: keras.Model, representative: Callable[[], Iterable[np.ndarray]] | None = None
+) -> bytes:
+    """The content of a LiteRT file with the inputs and outputs of ``onnx.onnx_bytes``.
+
+    Args:
+        model: Of ``models.build_model``, in float32.
+        representative: Gives training images, each of shape (1, s, s, 3), float32 in [0, 255],
+            from which the range of each layer is taken: weights and activations become int8, but
+            for what goes in and comes out. None: all stays float32.
+    """
+    module = serving(model)
+    function = module.predict.get_concrete_function()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function], module)
+    if representative:
+
+        def dataset() -> Iterator[dict[str, Any]]:
+            for image in representative():
+                yield {INPUT: image}
+
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = dataset
+    return bytes(converter.convert())
