@@ -40,7 +40,7 @@ class Quiet(SimpleHTTPRequestHandler):
 
 
 def in_browser(page: browser.Page, address: str, files: list[Path]) -> tuple[list[dict], float]:
-    page.visit(address)
+    page.open(address)
     page.wait_for(READY)
     page.choose("#files", files[:1])  # the first is slower: code is compiled
     page.wait_for(IDLE)

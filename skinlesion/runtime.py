@@ -98,7 +98,7 @@ def _import_tensorflow() -> Any:
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault(LOG_LEVEL, SILENT)
     # A process that this one starts inherits SILENT: it is no wish of the user's to see banners.
-    with _silent_stderr() if os.environ[LOG_LEVEL] == SILENT else contextlib.nullcontext():
+    with silent_stderr() if os.environ[LOG_LEVEL] == SILENT else contextlib.nullcontext():
         import tensorflow as tf
 
         gpus = tf.config.list_physical_devices("GPU")
@@ -117,7 +117,7 @@ def _is_no_retracing(record: logging.LogRecord) -> bool:
 
 
 @contextlib.contextmanager
-def _silent_stderr() -> Iterator[None]:
+def silent_stderr() -> Iterator[None]:
     """Send file descriptor 2 nowhere: C++ libraries do not go through ``sys.stderr``."""
     sys.stderr.flush()
     saved = os.dup(2)

@@ -75,12 +75,8 @@ class Page:
             for method in ("Runtime.enable", "Network.enable", "Runtime.runIfWaitingForDebugger"):
                 self._ask(method, params["sessionId"], {})
 
-    def open(self, path, *, width=1600, height=1000):
-        """Load the file in a window of that size."""
-        self.visit(path.resolve().as_uri(), width=width, height=height)
-
-    def visit(self, address, *, width=1600, height=1000):
-        """Load the address in a window of that size."""
+    def open(self, place, *, width=1600, height=1000, dark=False):
+        """Load a file (a path) or an address (a str) in a window of that size."""
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -88,8 +84,13 @@ class Page:
             deviceScaleFactor=1,
             mobile=False,
         )
-        self.call("Page.navigate", url=address)
-        self.wait_for("document.readyState === 'complete' && location.protocol !== 'about:'")
+        self.call("Emulation.setScrollbarsHidden", hidden=True)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.call("Emulation.setEmulatedMedia", features=[scheme])
+        url = place if isinstance(place, str) else place.resolve().as_uri()
+        self.call("Page.navigate", url=url)
+        begin = json.dumps(url.partition("://")[0] + ":")
+        self.wait_for(f"document.readyState === 'complete' && location.protocol === {begin}")
 
     def choose(self, selector, paths):
         """Give files to the file input, as a user who picks them."""

@@ -36,6 +36,7 @@ LEVELS = {
     "report": 3,
     "search": 3,
     "training": 3,
+    "web": 3,
     "export": 3.2,
     "loading": 3.5,
     "commands": 4,
@@ -173,7 +174,7 @@ def test_the_command_line_imports_its_commands_when_they_run(name):
     assert all(belongs(module, ("arguments", "cli", "errors")) for module in outside)
 
 
-def test_only_downloads_open_sockets():
+def test_only_downloads_and_the_server_open_sockets():
     sockets = {"socket", "urllib", "http", "requests", "ftplib", "urllib3"}
 
     speaking = [
@@ -181,5 +182,10 @@ def test_only_downloads_open_sockets():
     ]
 
     others = [name for name in speaking if not belongs(name, ("data.isic",))]
-    assert sorted(others) == ["export.browser.package", "models.weights", "pretrained.fetch"]
+    assert sorted(others) == [
+        "export.browser.package",
+        "models.weights",
+        "pretrained.fetch",
+        "web.server",
+    ]
     assert "data.isic.client" in speaking

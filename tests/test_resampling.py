@@ -18,7 +18,7 @@ def test_pixels_are_those_of_tensorflow(side, size, scale):
     found = resampled(pixels, size, scale)
 
     assert found.dtype == np.float32
-    np.testing.assert_allclose(found, scaled(tf.constant(pixels), size, scale), atol=1e-5)
+    np.testing.assert_allclose(found, scaled(tf.constant(pixels), size, scale), rtol=1e-6)
 
 
 def test_what_an_output_takes_adds_up_to_one():

@@ -315,7 +315,7 @@ def window(tmp_path_factory):
 @pytest.fixture
 def page(window):
     """A page on which nothing has happened yet."""
-    window.visit("data:text/html,")
+    window.open("data:text/html,")
     window.requests.clear()
     window.complaints.clear()
     window.workers.clear()
@@ -391,7 +391,7 @@ def test_the_browser_answers_as_python_and_sends_nothing(page, single, serve, tm
     origin, asked = serve(tmp_path / "served")
     elsewhere, asked_elsewhere = serve(tmp_path)
 
-    page.visit(f"{origin}/some%20where/page/")
+    page.open(f"{origin}/some%20where/page/")
     page.wait_for(READY)
     assert page.run("document.body.dataset.state") == "ready"
     before = len(asked)
@@ -433,7 +433,7 @@ def test_an_ensemble_of_unlike_members_answers_as_in_python(page, tiny, serve, t
     exported(source, tmp_path / "page", onnxruntime_web=RUNTIME)
     files = write_pictures(tmp_path / "pictures")
 
-    page.visit(f"{serve(tmp_path / 'page')[0]}/", width=390)
+    page.open(f"{serve(tmp_path / 'page')[0]}/", width=390)
     page.wait_for(READY)
     text = classified(page, files)
 
@@ -450,7 +450,7 @@ def test_real_images_are_answered_as_in_python(page, tiny, serve, real_data, tmp
     folders = ("isic2017/ISIC-2017_Test_v2_Data", "ham10000/HAM10000_images")
     files = [file for folder in folders for file in sorted((real_data / folder).glob("*.jpg"))[:10]]
 
-    page.visit(f"{serve(tmp_path / 'page')[0]}/")
+    page.open(f"{serve(tmp_path / 'page')[0]}/")
     page.wait_for(READY)
     text = classified(page, files)
 
@@ -462,7 +462,7 @@ def test_what_is_missing_is_said(page, single, serve, tmp_path):
     exported(single, tmp_path / "page", onnxruntime_web=RUNTIME)
     (tmp_path / "page/model.onnx").write_bytes(b"cut")
 
-    page.visit(f"{serve(tmp_path / 'page')[0]}/")
+    page.open(f"{serve(tmp_path / 'page')[0]}/")
     page.wait_for(READY)
     assert "copy the folder again" in page.run("document.getElementById('problem').innerText")
     page.open(tmp_path / "page/index.html")

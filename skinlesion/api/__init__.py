@@ -18,6 +18,7 @@ from skinlesion.api.data import (
     preview,
     verify_download,
 )
+from skinlesion.api.deploy import export, export_web, serve
 from skinlesion.api.derived import ensemble, soup, tta
 from skinlesion.api.evidence import compare, evaluate
 from skinlesion.api.results import Audit, Run, load_run
@@ -27,8 +28,6 @@ from skinlesion.api.use import (
     demo,
     doctor,
     explain,
-    export,
-    export_web,
     load_model,
     predict,
     predict_to_file,
@@ -80,6 +79,7 @@ __all__ = [
     "preview",
     "read_config",
     "search",
+    "serve",
     "soup",
     "train",
     "tta",
@@ -105,6 +105,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "bundle": bundle,
     "predict": predict_to_file,
     "export": export,
+    "serve": serve,
     "explain": explain,
     "demo": demo,
     "doctor": doctor,

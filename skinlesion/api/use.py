@@ -1,4 +1,4 @@
-"""bundle, predict, export, explain, demo, doctor: from a finished run to answers."""
+"""bundle, predict, explain, demo, doctor: from a finished run to answers."""
 
 from __future__ import annotations
 
@@ -9,15 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from skinlesion.api.mirror import Place, Places, given, mirrors, path_of, paths_of, reporter_for
 from skinlesion.config import ExplainConfig, Given, Views, make_config
 from skinlesion.errors import ConfigError, DataError
-from skinlesion.places import bundle_file, explained_folder, export_file
+from skinlesion.places import bundle_file, explained_folder
 
 if TYPE_CHECKING:
-    from skinlesion.bundle import GraphFormat
     from skinlesion.commands.bundle import Outcome as Bundled
     from skinlesion.commands.demo import Outcome as Demonstration
     from skinlesion.commands.explain import Outcome as Explained
-    from skinlesion.commands.export import Outcome as Exported
-    from skinlesion.commands.export_web import Outcome as Page
     from skinlesion.commands.predict import Outcome as Predicted
     from skinlesion.inference import Answer, Predictor
     from skinlesion.loading import RuntimeName
@@ -182,86 +179,6 @@ def predict_to_file(
         views=tta,
         batch_size=batch_size,
         runtime=runtime,
-        reporter=reporter_for(progress),
-    )
-
-
-def export(
-    model: Place,
-    *,
-    format: GraphFormat = "onnx",
-    out: Place | None = None,
-    images: Place | None = None,
-    int8: bool = False,
-    max_auc_drop: float = 0.01,
-    overwrite: bool = False,
-    progress: bool = False,
-) -> Exported:
-    """Write a model for another runtime, compared with Keras.
-
-    Args:
-        model: A finished run, or a bundle.
-        format: ``onnx``, ``litert`` or ``saved_model``.
-        out: A folder, or a ``.skinlesion`` file; None: MODEL-FORMAT.
-        images: Folder of images to compare on; None: the run's val.
-        int8: For litert: eight-bit integers, judged by the AUC on val.
-        max_auc_drop: By how much that may be lower.
-        overwrite: Replace what stands there.
-        progress: Tell on stderr how far it has come.
-
-    Raises:
-        DataError: If there is no model.
-        MissingExtraError: If the runtime is not installed.
-        QualityGateError: If the graph answers otherwise than Keras.
-    """
-    from skinlesion.commands import export as command
-
-    return command.run(
-        Path(model),
-        path_of(out) or export_file(Path(model), format),
-        format=format,
-        images=path_of(images),
-        int8=int8,
-        max_auc_drop=max_auc_drop,
-        overwrite=overwrite,
-        reporter=reporter_for(progress),
-    )
-
-
-def export_web(
-    model: Place,
-    *,
-    out: Place | None = None,
-    images: Place | None = None,
-    dtype: Literal["float32", "float16"] | None = None,
-    onnxruntime_web: Place | None = None,
-    overwrite: bool = False,
-    progress: bool = False,
-) -> Page:
-    """Write a folder that classifies in the browser, compared with Keras.
-
-    Args:
-        model: A finished run, or a bundle.
-        out: The folder; None: MODEL-web.
-        images: Folder of images to compare on; None: the run's val.
-        dtype: Of the stored kernels; None: the model's own.
-        onnxruntime_web: Its npm package, as a folder or a tarball; None: from the npm registry.
-        overwrite: Replace what stands there.
-        progress: Tell on stderr how far it has come.
-
-    Raises:
-        DataError: If there is no model, or a page cannot express it.
-        QualityGateError: If the graph answers otherwise than Keras.
-    """
-    from skinlesion.commands import export_web as command
-
-    return command.run(
-        Path(model),
-        path_of(out) or export_file(Path(model), "web"),
-        images=path_of(images),
-        dtype=dtype,
-        onnxruntime_web=path_of(onnxruntime_web),
-        overwrite=overwrite,
         reporter=reporter_for(progress),
     )
 

@@ -21,6 +21,7 @@ from skinlesion.cli import (
     doctor,
     evidence,
     explain,
+    serve,
     training,
     use,
     weights,
@@ -55,6 +56,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "predict": use.predict,
     "export": use.export,
     "explain": explain.explain,
+    "serve": serve.serve,
     "demo": demo.demo,
     "doctor": doctor.doctor,
 }

@@ -245,18 +245,11 @@ def _ask(
 
 def _mean(answers: list[_Answer]) -> _Answer:
     """The mean of the members, at the size of the largest."""
+    from skinlesion.explain import mean_map
+
     largest = max(answers, key=lambda answer: answer.pixels.shape[1])
-    maps = [_enlarged(answer.maps, largest.maps.shape[1]) for answer in answers]
     y_prob = np.mean([answer.y_prob for answer in answers], axis=0)
-    return _Answer(largest.pixels, y_prob, np.mean(maps, axis=0))
-
-
-def _enlarged(maps: np.ndarray, side: int) -> np.ndarray:
-    if maps.shape[1] == side:
-        return maps
-    from skinlesion.data.augment import resize
-
-    return resize(maps[..., None], side).numpy()[..., 0]
+    return _Answer(largest.pixels, y_prob, mean_map([answer.maps for answer in answers]))
 
 
 def _write(

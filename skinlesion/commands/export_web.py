@@ -109,7 +109,7 @@ def _networks(subject: Subject, images: Path | None, dtype: Dtype) -> list[tuple
     from skinlesion.export.onnx import onnx_bytes
     from skinlesion.export.pictures import comparison
     from skinlesion.inference.runtimes import network_of, open_onnx
-    from skinlesion.training.inference import keras_network
+    from skinlesion.training.inference import KerasNetwork
 
     made = []
     for member, model, run in zip(
@@ -122,7 +122,7 @@ def _networks(subject: Subject, images: Path | None, dtype: Dtype) -> list[tuple
         pictures = comparison(run, member.preprocessing, images)
         # What rounding to float16 changes is not a fault of the export.
         gate = {} if dtype == _stored(subject.description) else {"at_most": 1.0}
-        found, _ = compare(network, keras_network(model), pictures, where="the network", **gate)
+        found, _ = compare(network, KerasNetwork(model), pictures, where="the network", **gate)
         made.append((content, found))
     return made
 

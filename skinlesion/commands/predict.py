@@ -197,7 +197,7 @@ def _stream(output: Output, how: Format) -> Iterator[tuple[IO[str], bool]]:
 
 
 def _row(answer: Answer) -> dict[str, Any]:
-    row = asdict(answer)
+    row = {name: value for name, value in asdict(answer).items() if name not in ("low", "high")}
     for name in ("probability", "calibrated"):
         if row[name] is not None:
             row[name] = float(f"{row[name]:.{DIGITS}g}")

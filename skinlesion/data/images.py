@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -46,8 +48,24 @@ _UPRIGHT = {
 }
 
 
+@dataclass(frozen=True)
+class ImageBytes:
+    """An image file that is in memory and on no disk.
+
+    Attributes:
+        name: Stands for its path in messages.
+        content: The file's bytes.
+    """
+
+    name: str
+    content: bytes
+
+    def __str__(self) -> str:
+        return self.name
+
+
 def decode(
-    path: Path, size: int, *, fit: Fit = "squash", cleaning: Cleaning | None = None
+    path: Path | ImageBytes, size: int, *, fit: Fit = "squash", cleaning: Cleaning | None = None
 ) -> np.ndarray:
     """The image as ``size`` x ``size`` RGB pixels.
 
@@ -72,7 +90,7 @@ def decode(
             below ``MIN_SIDE`` or more than ``MAX_PIXELS``.
     """
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with _opened(path) as image:
             _refuse_size(path, image.size)
             orientation = _orientation(image)
             image.draft(None, _enough(image.size, size, fit, cleaning))
@@ -106,14 +124,14 @@ def to_square(
     return _square(Image.fromarray(pixels), size, fit, cleaning, orientation=1)
 
 
-def stored_size(path: Path) -> tuple[int, int]:
+def stored_size(path: Path | ImageBytes) -> tuple[int, int]:
     """Width and height of the file's image in pixels, before any EXIF turn; from its header.
 
     Raises:
         DataError: As ``decode``.
     """
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with _opened(path) as image:
             return image.size
     except BROKEN as error:
         raise _unreadable(path, error) from error
@@ -132,7 +150,13 @@ def raise_broken(broken: Sequence[DataError], *, total: int) -> None:
         )
 
 
-def _unreadable(path: Path, error: BaseException) -> DataError:
+def _opened(path: Path | ImageBytes) -> Image.Image:
+    """Only the header is read yet."""
+    file = io.BytesIO(path.content) if isinstance(path, ImageBytes) else path
+    return Image.open(file, formats=FORMATS)
+
+
+def _unreadable(path: Path | ImageBytes, error: BaseException) -> DataError:
     return DataError(
         f"{path} is not a readable image: {_reason(error)}",
         expected=f"a whole {', '.join(FORMATS)} file",
@@ -201,7 +225,7 @@ def _pad(pixels: np.ndarray, size: int) -> np.ndarray:
     return square
 
 
-def _refuse_size(path: Path, size: tuple[int, int]) -> None:
+def _refuse_size(path: Path | ImageBytes, size: tuple[int, int]) -> None:
     width, height = size
     if min(size) < MIN_SIDE or width * height > MAX_PIXELS:
         raise DataError(

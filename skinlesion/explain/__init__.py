@@ -11,9 +11,10 @@ from collections.abc import Callable
 import numpy as np
 
 from skinlesion.explain.baselines import BASELINES, baseline_of
-from skinlesion.explain.cam import grad_cam, grad_cam_plus_plus
+from skinlesion.explain.cam import grad_cam, grad_cam_call, grad_cam_plus_plus
 from skinlesion.explain.gradients import integrated_gradients
 from skinlesion.explain.hiding import occlusion
+from skinlesion.explain.together import mean_map
 
 # By the names of config/explain.py, whose options they take.
 METHODS: dict[str, Callable[..., np.ndarray]] = {
@@ -31,7 +32,9 @@ __all__ = [
     "ONE_SIDED",
     "baseline_of",
     "grad_cam",
+    "grad_cam_call",
     "grad_cam_plus_plus",
     "integrated_gradients",
+    "mean_map",
     "occlusion",
 ]

@@ -30,7 +30,7 @@ def grad_cam(
 
     Source: Selvaraju et al., ICCV 2017, arXiv:1610.02391.
     """
-    return _cam(model, pixels, _mean_gradient, sign, advance)
+    return in_batches(_cam_call(model, _mean_gradient, sign=sign), pixels, advance)
 
 
 def grad_cam_plus_plus(
@@ -43,12 +43,16 @@ def grad_cam_plus_plus(
 
     Source: Chattopadhay et al., WACV 2018, arXiv:1710.11063, equations 10 and 19.
     """
-    return _cam(model, pixels, _positive_gradients, sign, advance)
+    return in_batches(_cam_call(model, _positive_gradients, sign=sign), pixels, advance)
 
 
-def _cam(
-    model: keras.Model, pixels: np.ndarray, weigh: Weigh, sign: int, advance: Advance | None
-) -> np.ndarray:
+def grad_cam_call(model: keras.Model, *, sign: int = 1) -> Callable[[tf.Tensor], tf.Tensor]:
+    """``grad_cam`` as a function of a few images, compiled: for those who ask again and again."""
+    return _cam_call(model, _mean_gradient, sign=sign)
+
+
+def _cam_call(model: keras.Model, weigh: Weigh, *, sign: int) -> Callable[[tf.Tensor], tf.Tensor]:
+    """From pixels, shape (n, s, s, 3), to maps, shape (n, s, s), as one compiled function."""
     forward = _features_and_logit(model)
 
     def maps(batch: tf.Tensor) -> tf.Tensor:
@@ -61,8 +65,7 @@ def _cam(
         weighted = tf.reduce_sum(weigh(features, gradients) * features, axis=-1, keepdims=True)
         return tf.image.resize(tf.nn.relu(weighted), batch.shape[1:3])[..., 0]
 
-    call = compiled(maps, (None, *pixels.shape[1:]))
-    return in_batches(call, pixels, advance)
+    return compiled(maps, (None, *model.input_shape[1:]))
 
 
 def _features_and_logit(

@@ -32,7 +32,7 @@ from skinlesion.runs import RunDir
 from skinlesion.tables import TRAIN, VAL
 from skinlesion.training.bundling import bundle_models, describe
 from skinlesion.training.examples import Examples
-from skinlesion.training.inference import keras_network
+from skinlesion.training.inference import KerasNetwork
 from skinlesion.training.session import load_run_model
 
 # From a model to what follows ``member-NN`` in the names of its files, and their content.
@@ -132,7 +132,7 @@ def export_member(
     where = f"the {format} graph of member {number}"
     pictures = comparison(run, member.preprocessing, images)
     network = _opened(files, member, format, where)
-    compared, speed = compare(network, keras_network(model), pictures, where=where)
+    compared, speed = compare(network, KerasNetwork(model), pictures, where=where)
     graph = _graph(format, member, files).model_copy(update={"compared": compared})
     return Exported(member.model_copy(update={"graph": graph}), speed), files
 
@@ -157,10 +157,10 @@ def export_int8(
     in_float = _opened(_named(number, {".tflite": plain}), member, "litert", where)
     val = examples.images(VAL)
     compared, speed = compare_auc(
-        network, keras_network(model), val, max_drop=max_auc_drop, where=where
+        network, KerasNetwork(model), val, max_drop=max_auc_drop, where=where
     )
     pictures = comparison(run, member.preprocessing, None)
-    _, float_speed = compare(in_float, keras_network(model), pictures, where=where)
+    _, float_speed = compare(in_float, KerasNetwork(model), pictures, where=where)
     graph = _graph("litert", member, files).model_copy(
         update={"compared": compared, "weights": "int8"}
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ import tensorflow as tf
 
 from skinlesion.bundle.graphs import INPUT
 from skinlesion.export.saved_model import serving
+from skinlesion.runtime import silent_stderr
 
 
 def litert_bytes(
@@ -35,4 +37,7 @@ def litert_bytes(
 
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = dataset
-    return bytes(converter.convert())
+    # Both interpreters talk, and TensorFlow's own, which calibrates, warns of its end.
+    with warnings.catch_warnings(), silent_stderr():
+        warnings.simplefilter("ignore", UserWarning)
+        return bytes(converter.convert())

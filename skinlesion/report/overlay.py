@@ -29,6 +29,20 @@ def lay_over(pixels: np.ndarray, values: np.ndarray, *, scale: float) -> np.ndar
     return _coloured(grey, values, scale)
 
 
+def layer(values: np.ndarray, *, scale: float) -> np.ndarray:
+    """The colour of ``lay_over`` alone, to be laid over the image by who shows it.
+
+    Args:
+        values: Shape (s, s).
+        scale: As in ``lay_over``.
+
+    Returns:
+        RGBA, uint8, shape (s, s, 4), opaque where the colour is as strong as it gets.
+    """
+    strength, colour = _strength(values, scale), _colour(values)
+    return np.round(np.concatenate([colour, 255 * strength[..., None]], axis=-1)).astype(np.uint8)
+
+
 def scale_of(values: np.ndarray) -> float:
     """The size that gets the strongest colour: nearly the largest; 0 for a map of zeros."""
     return float(np.percentile(np.abs(values), BRIGHTEST)) or float(np.abs(values).max())
@@ -74,8 +88,14 @@ def _bar(*, one_sided: bool) -> np.ndarray:
 
 
 def _coloured(grey: np.ndarray, values: np.ndarray, scale: float) -> np.ndarray:
-    strength = np.clip(np.abs(values) / scale, 0, 1) if scale else np.zeros_like(values)
+    share = OPAQUE * _strength(values, scale)[..., None]
+    return np.round((1 - share) * grey + share * _colour(values)).clip(0, 255).astype(np.uint8)
+
+
+def _strength(values: np.ndarray, scale: float) -> np.ndarray:
+    return np.clip(np.abs(values) / scale, 0, 1) if scale else np.zeros(values.shape)
+
+
+def _colour(values: np.ndarray) -> np.ndarray:
     above, below = (np.array(ImageColor.getrgb(colour)) for colour in (ORANGE, BLUE))
-    colour = np.where(values[..., None] > 0, above, below)
-    share = OPAQUE * strength[..., None]
-    return np.round((1 - share) * grey + share * colour).clip(0, 255).astype(np.uint8)
+    return np.where(values[..., None] > 0, above, below)

@@ -12,7 +12,6 @@ from skinlesion.bundle import Bundle, read_bundle
 from skinlesion.inference import (
     BATCH,
     Answer,
-    Network,
     Predictor,
     default_threshold,
     threshold_of,
@@ -26,24 +25,29 @@ from skinlesion.training.views import scaled
 __all__ = [
     "BATCH",
     "Answer",
+    "KerasNetwork",
     "Predictor",
     "bundle_predictor",
     "default_threshold",
-    "keras_network",
     "load_predictor",
     "threshold_of",
 ]
 
 
-def keras_network(model: keras.Model) -> Network:
-    """``model`` as a ``Predictor`` wants it."""
-    call, image_size = forward(model), model.input_shape[1]
+class KerasNetwork:
+    """A model as a ``Predictor`` wants it.
 
-    def network(pixels: np.ndarray, scale: float) -> np.ndarray:
-        logits: np.ndarray = call(scaled(tf.constant(pixels), image_size, scale)).numpy()
+    Attributes:
+        model: The model itself, which gradients need.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        self.model, self._call, self._size = model, forward(model), model.input_shape[1]
+
+    def __call__(self, pixels: np.ndarray, scale: float) -> np.ndarray:
+        """Logits, shape (n,), of stored pixels."""
+        logits: np.ndarray = self._call(scaled(tf.constant(pixels), self._size, scale)).numpy()
         return logits[:, 0]
-
-    return network
 
 
 def load_predictor(path: Path, *, views: int | None = None) -> Predictor:
@@ -60,11 +64,11 @@ def load_predictor(path: Path, *, views: int | None = None) -> Predictor:
     if not RunDir(path).is_run():
         return bundle_predictor(read_bundle(path), views=views)
     described = describe(RunDir(path))
-    networks = [keras_network(load_run_model(run)[0]) for run in described.runs]
+    networks = [KerasNetwork(load_run_model(run)[0]) for run in described.runs]
     return Predictor(described.description, networks, checksum=described.checksum, views=views)
 
 
 def bundle_predictor(bundle: Bundle, *, views: int | None = None) -> Predictor:
     """The model of a bundle of weights; IntegrityError if it was changed."""
-    networks = [keras_network(model) for model in bundle_models(bundle)]
+    networks = [KerasNetwork(model) for model in bundle_models(bundle)]
     return Predictor(bundle.description, networks, checksum=bundle.checksum, views=views)

@@ -1,0 +1,142 @@
+"""export, serve: a model for other runtimes, for a browser and behind HTTP."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from skinlesion.api.mirror import Place, path_of, reporter_for
+from skinlesion.places import export_file
+
+if TYPE_CHECKING:
+    from skinlesion.bundle import GraphFormat
+    from skinlesion.commands.export import Outcome as Exported
+    from skinlesion.commands.export_web import Outcome as Page
+
+
+def export(
+    model: Place,
+    *,
+    format: GraphFormat = "onnx",
+    out: Place | None = None,
+    images: Place | None = None,
+    int8: bool = False,
+    max_auc_drop: float = 0.01,
+    overwrite: bool = False,
+    progress: bool = False,
+) -> Exported:
+    """Write a model for another runtime, compared with Keras.
+
+    Args:
+        model: A finished run, or a bundle.
+        format: ``onnx``, ``litert`` or ``saved_model``.
+        out: A folder, or a ``.skinlesion`` file; None: MODEL-FORMAT.
+        images: Folder of images to compare on; None: the run's val.
+        int8: For litert: eight-bit integers, judged by the AUC on val.
+        max_auc_drop: By how much that may be lower.
+        overwrite: Replace what stands there.
+        progress: Tell on stderr how far it has come.
+
+    Raises:
+        DataError: If there is no model.
+        MissingExtraError: If the runtime is not installed.
+        QualityGateError: If the graph answers otherwise than Keras.
+    """
+    from skinlesion.commands import export as command
+
+    return command.run(
+        Path(model),
+        path_of(out) or export_file(Path(model), format),
+        format=format,
+        images=path_of(images),
+        int8=int8,
+        max_auc_drop=max_auc_drop,
+        overwrite=overwrite,
+        reporter=reporter_for(progress),
+    )
+
+
+def export_web(
+    model: Place,
+    *,
+    out: Place | None = None,
+    images: Place | None = None,
+    dtype: Literal["float32", "float16"] | None = None,
+    onnxruntime_web: Place | None = None,
+    overwrite: bool = False,
+    progress: bool = False,
+) -> Page:
+    """Write a folder that classifies in the browser, compared with Keras.
+
+    Args:
+        model: A finished run, or a bundle.
+        out: The folder; None: MODEL-web.
+        images: Folder of images to compare on; None: the run's val.
+        dtype: Of the stored kernels; None: the model's own.
+        onnxruntime_web: Its npm package, as a folder or a tarball; None: from the npm registry.
+        overwrite: Replace what stands there.
+        progress: Tell on stderr how far it has come.
+
+    Raises:
+        DataError: If there is no model, or a page cannot express it.
+        QualityGateError: If the graph answers otherwise than Keras.
+    """
+    from skinlesion.commands import export_web as command
+
+    return command.run(
+        Path(model),
+        path_of(out) or export_file(Path(model), "web"),
+        images=path_of(images),
+        dtype=dtype,
+        onnxruntime_web=path_of(onnxruntime_web),
+        overwrite=overwrite,
+        reporter=reporter_for(progress),
+    )
+
+
+def serve(
+    model: Place | None = None,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    token: str | None = None,
+    max_file_mib: int = 20,
+    max_files: int = 32,
+    max_megapixels: float = 50,
+    queue: int = 16,
+    rate: int = 300,
+    progress: bool = False,
+) -> None:
+    """Serve a page and an API that predict and explain, until SIGINT or SIGTERM.
+
+    Args:
+        model: A run or a bundle; None: the package's own.
+        host: Address; one that others reach needs a token.
+        port: 0: any that is free.
+        token: That the API asks for; None: none.
+        max_file_mib: Of one file, MiB.
+        max_files: In one request.
+        max_megapixels: Of one picture.
+        queue: Requests that wait for the model.
+        rate: Pictures a minute and client; 0: no limit.
+        progress: Say on stderr at what address.
+
+    Raises:
+        ConfigError: If others could reach it without a token, or the port is taken.
+        DataError: If there is no model.
+        MissingExtraError: If the extra ``web`` is not installed.
+    """
+    from skinlesion.commands import serve as command
+
+    command.run(
+        path_of(model),
+        host=host,
+        port=port,
+        token=token,
+        max_file_mib=max_file_mib,
+        max_files=max_files,
+        max_megapixels=max_megapixels,
+        queue=queue,
+        rate=rate,
+        reporter=reporter_for(progress),
+    )

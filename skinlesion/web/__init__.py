@@ -1,0 +1,1 @@
+"""A model behind HTTP: one page and a JSON API, nothing written to disk, every resource bounded."""

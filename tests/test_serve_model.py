@@ -1,0 +1,252 @@
+"""serve with a real network: the numbers of predict, the maps of explain, and a load of clients."""
+
+import csv
+import io
+import os
+import re
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import requests
+from PIL import Image
+from training_fixtures import (
+    QuickReporter,
+    run_train,
+    train_config,
+    use_tiny_backbone,
+    write_lesions,
+)
+from web_fixtures import serving
+
+from skinlesion import api
+from skinlesion.commands import bundle as bundling
+from skinlesion.commands import ensemble, explain, serve
+from skinlesion.commands.serve import Served
+from skinlesion.config import EnsembleConfig, ExplainConfig
+from skinlesion.data.images import ImageBytes
+from skinlesion.data.store import open_dataset
+from skinlesion.report.overlay import LINE, MARGIN, SIDE
+from skinlesion.training import inference
+
+pytestmark = [
+    pytest.mark.tensorflow,
+    # Keras 3.15 makes arrays of its variables by a protocol that NumPy 2.4 deprecates.
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Two runs, two ensembles and six photos."""
+    place = tmp_path_factory.mktemp("made")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        use_tiny_backbone(monkeypatch)
+        dataset = write_lesions(place / "dataset")
+        for name, changes in {"a": {}, "b": {"seed": 1, "model.image_size": 48}}.items():
+            run_train(train_config(dataset, **{"epochs": 1, **changes}), place / name)
+        for method in ("mean", "majority_vote"):
+            members = EnsembleConfig(members=(place / "a", place / "b"), method=method)
+            ensemble.run(members, place / method, reporter=QuickReporter())
+        pixels = open_dataset(place / "dataset").pixels.read(np.arange(6))
+        for number, image in enumerate(pixels):
+            picture = Image.fromarray(image).resize((90 + number, 70))
+            picture.save(place / f"{number}.{('jpg', 'png', 'tiff')[number % 3]}")
+        yield place
+
+
+@pytest.fixture(scope="module")
+def served(made):
+    bundling.run(made / "a", made / "a.skinlesion", reporter=QuickReporter())
+    return Served(api.load_model(made / "a.skinlesion"))
+
+
+@pytest.fixture(scope="module")
+def client(served):
+    with serving(served) as found:
+        yield found
+
+
+def photos(made):
+    return sorted(path for path in made.glob("?.*") if path.suffix in (".jpg", ".png", ".tiff"))
+
+
+def files_of(paths):
+    return [(path.name, path.read_bytes()) for path in paths]
+
+
+def test_an_upload_is_predicted_as_its_file_is(made, client, type_command):
+    paths = photos(made)
+    assert len(paths) == 6
+    typed = type_command(
+        "predict", *paths, "--model", made / "a.skinlesion", "--format", "csv", "--threshold",
+        "sensitivity-0.95",
+    )  # fmt: skip
+
+    answer = client.post("/api/predict?format=csv&threshold=sensitivity-0.95", *files_of(paths))
+
+    said, expected = (list(csv.DictReader(io.StringIO(t))) for t in (answer.text, typed.out))
+    for row, other in zip(said, expected, strict=True):
+        assert other["path"].endswith(row["file"])
+        for name in ("probability", "calibrated", "decision", "refer", "flags", "error", "model"):
+            assert row[name] == other[name]
+
+
+def test_the_spread_is_that_of_the_eight_symmetries(made, served):
+    # An image that is not resized: turned, it is the same eight images in another order.
+    pixels = open_dataset(made / "dataset").pixels.read(np.array([3]))[0]
+    rows = []
+    for turned in (pixels, np.rot90(pixels), pixels[:, ::-1]):
+        file = io.BytesIO()
+        Image.fromarray(turned).save(file, "PNG")
+        rows += served.predict([ImageBytes("x", file.getvalue())], threshold="youden")
+
+    assert rows[0].low < rows[0].high
+    assert [row.low for row in rows] == pytest.approx([rows[0].low] * 3, abs=1e-6)
+    assert [row.high for row in rows] == pytest.approx([rows[0].high] * 3, abs=1e-6)
+    for row in rows:  # each one alone is one of the eight
+        assert row.low - 1e-6 <= row.probability <= row.high + 1e-6
+
+
+def test_the_spread_of_a_model_with_eight_views_costs_nothing_more(made):
+    model = api.load_model(made / "a", views=8)
+    calls = []
+    network = model.networks[0]
+    model.networks[0] = lambda pixels, scale: calls.append(len(pixels)) or network(pixels, scale)
+    paths = photos(made)
+
+    plain = list(model.predict(paths))
+    assert calls == [6] * 8
+    spread = list(model.predict(paths, spread=True))
+
+    assert calls == [6] * 16
+    assert [one.probability for one in spread] == [one.probability for one in plain]
+    assert all(one.low <= one.probability <= one.high for one in spread)
+    assert all(one.low is None for one in plain)
+
+
+@pytest.mark.parametrize(("name", "evidence"), [("a", "for"), ("mean", "against")])
+def test_a_map_is_that_of_the_command(made, tmp_path, name, evidence):
+    path = photos(made)[1]
+    config = ExplainConfig(
+        run=made / name, images=(path,), method={"name": "gradcam"}, evidence=evidence
+    )
+    explain.run(config, tmp_path / "out", reporter=QuickReporter())
+    with Image.open(tmp_path / "out" / "001_1.png") as picture:
+        expected = np.asarray(picture, int)
+
+    image = ImageBytes(path.name, path.read_bytes())
+    found = Served(api.load_model(made / name)).explain(image, evidence=evidence)
+
+    with Image.open(io.BytesIO(found.overlay)) as picture:
+        drawn = np.asarray(picture, int)
+    top = MARGIN + 2 * LINE
+    square = np.s_[top : top + SIDE, MARGIN : MARGIN + SIDE]
+    assert drawn.shape == expected.shape
+    assert np.abs(drawn[square] - expected[square]).max() <= 1
+
+
+def test_the_layer_over_the_picture_is_coloured_where_the_map_is(served, made):
+    image = ImageBytes("x", photos(made)[1].read_bytes())
+
+    found = [served.explain(image, evidence=which) for which in ("for", "against")]
+
+    for one in found:
+        with Image.open(io.BytesIO(one.layer)) as layer:
+            alpha = np.asarray(layer.getchannel("A"))
+            assert (layer.mode, layer.size) == ("RGBA", (one.side, one.side))
+        assert one.is_empty == (alpha.max() == 0)
+        assert one.is_whole
+    assert not all(one.is_empty for one in found)
+
+
+def test_an_ensemble_that_votes_has_no_map_but_answers(made):
+    served = Served(api.load_model(made / "majority_vote"))
+    path = photos(made)[0]
+
+    with serving(served) as client:
+        card = client.get("/api/model").json()
+        answer = client.post("/api/predict", *files_of([path])).json()["answers"][0]
+
+    assert "majority_vote" in card["why_no_map"]
+    assert 0 <= answer["low"] <= answer["high"] <= 1
+
+
+def test_the_card_says_what_the_bundle_says(made, client):
+    card = client.get("/api/model").json()
+    told = client.model.predictor.description
+
+    assert card["members"][0]["backbone"] == told.members[0].build.backbone
+    assert card["training"]["images"] == told.training.images
+    assert list(card["operating_points"]) == list(told.operating_points)
+    assert card["flags"].keys() >= {"small", "blank", "blurred", "unlike-dermoscopy"}
+
+
+class Visitor(QuickReporter):
+    """Once the server says where it is: asks it about a picture, then ends it by a signal."""
+
+    def __init__(self, file, ending):
+        super().__init__()
+        self.file, self.ending, self.thread, self.answers = file, ending, None, []
+
+    def say(self, text):
+        super().say(text)
+        if address := re.search(r"http://[^;]+", text):
+            self.thread = threading.Thread(target=self.visit, args=(address[0],))
+            self.thread.start()
+
+    def visit(self, url):
+        try:
+            form = [("files", self.file)]
+            self.answers.append(requests.post(f"{url}/api/predict", files=form, timeout=60))
+        finally:
+            os.kill(os.getpid(), self.ending)
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
+def test_the_command_serves_until_it_is_told_to_stop(made, served, monkeypatch, ending):
+    monkeypatch.setattr(inference, "load_predictor", lambda path: served.predictor)
+    before = signal.getsignal(ending)
+    visitor = Visitor(files_of(photos(made))[0], ending)
+    options = {"host": "127.0.0.1", "port": 0, "token": None, "limits": {"file_bytes": 1 << 20}}
+
+    serve.run(made / "a", **options, reporter=visitor)
+
+    visitor.thread.join(60)
+    assert [answer.status_code for answer in visitor.answers] == [200]
+    assert visitor.said[-1] == "stopped"
+    assert signal.getsignal(ending) == before
+
+
+@pytest.mark.slow
+def test_a_load_of_clients_is_answered_and_memory_stays(served, made):
+    files, clients, each = files_of(photos(made)), 50, 12
+    with serving(served, queue=8) as client:
+        codes = []
+        resident = []
+        for _ in range(3):
+            start = threading.Barrier(clients)
+
+            def send(number, start=start):
+                start.wait(60)
+                with requests.Session() as session:
+                    found = []
+                    for turn in range(each):
+                        form = [("files", files[(number + turn) % len(files)])]
+                        answer = session.post(f"{client.url}/api/predict", files=form, timeout=120)
+                        found.append(answer.status_code)
+                        assert answer.ok or answer.headers["retry-after"]
+                    return found
+
+            with ThreadPoolExecutor(clients) as pool:
+                for found in pool.map(send, range(clients)):
+                    codes += found
+            resident.append(client.metric("process_resident_memory_bytes"))
+        assert client.metric("skinlesion_queue_length") == 0
+        assert client.api.memory.held == 0
+
+    assert len(codes) == 3 * clients * each
+    assert set(codes) == {200, 503}
+    assert resident[2] - resident[0] < 30e6
