@@ -246,7 +246,7 @@ def test_tensorflow_is_silenced_where_a_parent_silenced_it(level, silenced, monk
     if level:
         monkeypatch.setenv(runtime.LOG_LEVEL, level)
     silence = contextlib.contextmanager(lambda: iter([seen.append(1)]))
-    monkeypatch.setattr(runtime, "_silent_stderr", silence)
+    monkeypatch.setattr(runtime, "silent_stderr", silence)
 
     runtime.prepare(seed=0)
 

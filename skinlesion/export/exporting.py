@@ -134,7 +134,7 @@ def export_member(
     network = _opened(files, member, format, where)
     compared, speed = compare(network, KerasNetwork(model), pictures, where=where)
     graph = _graph(format, member, files).model_copy(update={"compared": compared})
-    return Exported(member.model_copy(update={"graph": graph}), speed), files
+    return Exported(member.model_copy(update={"graph": graph, "weights": None}), speed), files
 
 
 def export_int8(
@@ -164,7 +164,7 @@ def export_int8(
     graph = _graph("litert", member, files).model_copy(
         update={"compared": compared, "weights": "int8"}
     )
-    exported = member.model_copy(update={"graph": graph})
+    exported = member.model_copy(update={"graph": graph, "weights": None})
     return Exported(exported, speed, len(plain), float_speed.exported), files
 
 
