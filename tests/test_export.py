@@ -21,7 +21,7 @@ from skinlesion import api, models
 from skinlesion.bundle.container import _checksum
 from skinlesion.commands import bundle as bundling
 from skinlesion.commands import ensemble, export, tta
-from skinlesion.config import EnsembleConfig, TtaConfig
+from skinlesion.config import EnsembleConfig, ModelConfig, TtaConfig
 from skinlesion.data.sampling import Images
 from skinlesion.data.store import open_dataset
 from skinlesion.errors import (
@@ -101,6 +101,26 @@ def test_an_export_answers_as_the_run(made, tmp_path, format):
     assert compared.source == "12 images of val"
     assert 0 <= compared.max_difference < 1e-4
     assert f"{compared.max_difference:.2g} in probability" in outcome.to_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", ["litert", "saved_model"])
+@pytest.mark.parametrize("backbone", list(models.BACKBONES))
+def test_every_family_answers_in_every_format(backbone, format):
+    build = ModelConfig(backbone=backbone, weights="none", image_size=96)
+    model = models.build_model(**build.model_dump())
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 96, 96, 3), np.uint8)
+    files = exporting.WRITERS[format](model)
+    inner = {name.partition("/")[2]: content for name, content in files.items()}
+
+    if format == "litert":
+        compute = open_litert(*files.values(), "it")
+    else:
+        compute = open_saved_model(inner, "it")
+
+    found = network_of(compute, 96, "it")(pixels, 1.0)
+    expected = np.asarray(model(pixels.astype("float32"), training=False))[:, 0]
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_ensembles_and_views_are_exported_to_one_file(made, tmp_path):

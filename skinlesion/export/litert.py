@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -11,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from skinlesion.bundle.graphs import INPUT
-from skinlesion.export.saved_model import serving
+from skinlesion.export.saved_model import write_saved_model
 from skinlesion.runtime import silent_stderr
 
 
@@ -26,9 +28,13 @@ def litert_bytes(
             from which the range of each layer is taken: weights and activations become int8, but
             for what goes in and comes out. None: all stays float32.
     """
-    module = serving(model)
-    function = module.predict.get_concrete_function()
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([function], module)
+    with tempfile.TemporaryDirectory() as folder:
+        write_saved_model(model, Path(folder))
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        return _converted(converter, representative)
+
+
+def _converted(converter: Any, representative: Callable[[], Iterable[np.ndarray]] | None) -> bytes:
     if representative:
 
         def dataset() -> Iterator[dict[str, Any]]:

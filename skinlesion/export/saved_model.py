@@ -33,6 +33,7 @@ OPERATORS = {
     "Identity",
     "IdentityN",
     "LRN",
+    "Less",
     "MatMul",
     "Max",
     "MaxPool",
@@ -47,6 +48,7 @@ OPERATORS = {
     "Relu6",
     "Reshape",
     "Rsqrt",
+    "SelectV2",
     "Shape",
     "Sigmoid",
     "Split",
@@ -77,13 +79,18 @@ def serving(model: keras.Model) -> tf.Module:
     return module
 
 
+def write_saved_model(model: keras.Model, folder: Path) -> None:
+    """Write ``serving(model)`` into ``folder``."""
+    module = serving(model)
+    # Gradients, such as that of swish, would want what the constants were made of.
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    tf.saved_model.save(module, str(folder), signatures=module.predict, options=options)
+
+
 def saved_model_files(model: keras.Model) -> dict[str, bytes]:
     """The files of a SavedModel by name, with the inputs and outputs of ``onnx.onnx_bytes``."""
-    module = serving(model)
     with tempfile.TemporaryDirectory() as folder:
-        # Gradients would want what the constants were made of.
-        options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-        tf.saved_model.save(module, folder, signatures=module.predict, options=options)
+        write_saved_model(model, Path(folder))
         return {name: (Path(folder) / name).read_bytes() for name in SAVED_MODEL_FILES}
 
 
