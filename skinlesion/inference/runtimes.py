@@ -14,6 +14,7 @@ from skinlesion.errors import IntegrityError, MissingExtraError
 from skinlesion.inference.onnx_file import refuse_foreign
 from skinlesion.inference.predictor import Network, Predictor
 from skinlesion.inference.resampling import resampled
+from skinlesion.runtime import silent_stderr
 
 # From images, shape (n, s, s, 3), float32 in [0, 255], to logits, shape (n, 1).
 Computation = Callable[[np.ndarray], np.ndarray]
@@ -105,7 +106,9 @@ def open_litert(content: bytes, where: str) -> Computation:
     except ImportError as error:
         raise _missing("ai-edge-litert", "litert") from error
     try:
-        interpreter = Interpreter(model_content=content, num_threads=os.cpu_count())
+        with silent_stderr():  # it tells of its delegate
+            interpreter = Interpreter(model_content=content, num_threads=os.cpu_count())
+            interpreter.allocate_tensors()
         runner = interpreter.get_signature_runner()
         runner.get_output_details()[LOGIT]
     except (ValueError, RuntimeError, KeyError, TypeError) as error:
