@@ -34,6 +34,7 @@ def export_file(model: Path, format: str) -> Path:
     return model.with_name(f"{model.resolve().name.removesuffix('.skinlesion')}-{format}")
 
 
-def explained_folder(run: Path, method: str) -> Path:
-    """The folder of explain's pictures."""
-    return Path("explained") / f"{run.name}-{method}"
+def explained_folder(model: Path | None, method: str) -> Path:
+    """The folder of explain's pictures; of the package's own model if ``model`` is None."""
+    name = model.name.removesuffix(".skinlesion") if model else "default"
+    return Path("explained") / f"{name}-{method}"

@@ -17,7 +17,7 @@ from training_fixtures import (
     write_lesions,
 )
 
-from skinlesion.commands import ensemble, explain, tta
+from skinlesion.commands import bundle, ensemble, explain, tta
 from skinlesion.config import EnsembleConfig, ExplainConfig, TtaConfig
 from skinlesion.data.store import open_dataset
 from skinlesion.errors import ConfigError, DataError, IntegrityError
@@ -300,9 +300,35 @@ def test_a_folder_is_replaced_only_if_asked_and_only_if_it_is_ours(folder, tmp_p
     assert (foreign / "thesis.txt").exists()
 
 
-def test_a_run_is_needed_and_must_be_finished(folder, tmp_path):
-    with pytest.raises(ConfigError, match="needs a run"):
-        explain.run(ExplainConfig(), tmp_path / "out", reporter=QuickReporter())
+def test_a_bundle_explains_files_as_its_run_does(folder, tmp_path):
+    bundle.run(folder / "a", tmp_path / "a.skinlesion", reporter=QuickReporter())
+    photo = folder / "photo.png"
+    pixels = open_dataset(folder / "dataset").pixels.read(np.array([0]))[0]
+    Image.fromarray(pixels).save(photo)
+
+    of_run, of_bundle = (
+        explain.run(
+            ExplainConfig(run=model, images=(photo,)),
+            tmp_path / f"of-{model.name}",
+            reporter=QuickReporter(),
+        )
+        for model in (folder / "a", tmp_path / "a.skinlesion")
+    )
+
+    np.testing.assert_allclose(of_bundle.maps, of_run.maps, atol=1e-6)
+    np.testing.assert_allclose(of_bundle.y_prob, of_run.y_prob, atol=1e-6)
+
+
+def test_a_bundle_has_no_mistakes_to_show(folder, tmp_path):
+    bundle.run(folder / "a", tmp_path / "a.skinlesion", reporter=QuickReporter())
+
+    with pytest.raises(ConfigError, match="knows no images"):
+        explain.run(
+            ExplainConfig(run=tmp_path / "a.skinlesion"), tmp_path / "o", reporter=QuickReporter()
+        )
+
+
+def test_a_run_must_be_finished(folder, tmp_path):
     with pytest.raises(DataError, match="not a finished run"):
         run_explain(folder, tmp_path / "out", "nowhere")
 
@@ -314,7 +340,6 @@ def test_a_run_is_needed_and_must_be_finished(folder, tmp_path):
         (["--run", "a", "x.png", "--worst", "3"], "--worst is of a split"),
         (["--run", "a", "--worst", "0"], "worst: Input should be greater than or equal to 1"),
         (["--run", "a", "--method", "lime"], "method"),
-        (["x.png"], "needs a run"),
     ],
 )
 def test_a_wrong_line_is_named(type_command, tmp_path, words, what):

@@ -38,6 +38,7 @@ LEVELS = {
     "training": 3,
     "web": 3,
     "export": 3.2,
+    "asking": 3.5,
     "loading": 3.5,
     "commands": 4,
     "api": 4.5,

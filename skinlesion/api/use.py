@@ -198,7 +198,7 @@ def explain(
 
     Args:
         images: Image files; None: the worst mistakes of ``split``.
-        run: Run whose model is asked.
+        run: Run or bundle whose model is asked; None: the package's own.
         config: A file, a preset, an ``ExplainConfig`` or a mapping.
         out: Folder to make; None: explained/NAME-METHOD.
         overwrite: Replace a folder that this function made.
@@ -217,8 +217,6 @@ def explain(
 
     changes = {**fields, **given(run=run, images=paths_of(images))}
     settings = make_config(config, ExplainConfig, changes)
-    if settings.run is None:
-        raise ConfigError("explain needs a run whose model is asked", fix="pass run=")
     path = path_of(out) or explained_folder(settings.run, settings.method.name)
     return command.run(settings, path, overwrite=overwrite, reporter=reporter_for(progress))
 

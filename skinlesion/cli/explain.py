@@ -13,7 +13,12 @@ from skinlesion.cli.options import ConfigFile, Overrides, Overwrite, reporter
 
 def explain(
     images: Annotated[list[Path] | None, typer.Argument(help="Image files.")] = None,
-    run: Annotated[Path | None, typer.Option("--run", help="Run whose model is asked.")] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option(
+            "--run", "--model", help="Run or bundle that is asked; default the package's own."
+        ),
+    ] = None,
     config: ConfigFile = None,
     method: Annotated[
         str | None,
@@ -55,7 +60,5 @@ def explain(
     if images and worst is not None:
         raise ConfigError("--worst is of a split, not of files", fix="leave one of them out")
     settings = load_config(config, ExplainConfig, [*given, *(overrides or [])])
-    if settings.run is None:
-        raise ConfigError("explain needs a run whose model is asked", fix="pass --run runs/NAME")
     path = out or explained_folder(settings.run, settings.method.name)
     print(command.run(settings, path, overwrite=overwrite, reporter=reporter()).to_text())

@@ -1,4 +1,4 @@
-"""explain: maps of what a run's model sees, laid over the images, in a folder of pictures."""
+"""explain: maps of what a model sees, laid over the images, in a folder of pictures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import numpy as np
 from scipy import ndimage
 
 from skinlesion import runtime
-from skinlesion.config import Cleaning, ExplainConfig, to_yaml
+from skinlesion.asking import Asked, Member, asked
+from skinlesion.bundle import Preprocessing, default_bundle
+from skinlesion.config import ExplainConfig, to_yaml
 from skinlesion.data.images import decode, raise_broken
 from skinlesion.data.store import Dataset, open_dataset
 from skinlesion.errors import ConfigError, DataError, IntegrityError
@@ -20,7 +22,7 @@ from skinlesion.metrics.thresholds import youden
 from skinlesion.progress import Reporter
 from skinlesion.report.contact_sheet import SheetRow, contact_sheet
 from skinlesion.report.overlay import lay_over, overlay_picture, scale_of
-from skinlesion.runs import RunDir, read_json
+from skinlesion.runs import RunDir
 from skinlesion.tables import VAL, Predictions, write_rows
 
 SHEET, TABLE = "contact_sheet.png", "images.csv"
@@ -98,67 +100,39 @@ def run(
         reporter: Told of the progress.
 
     Raises:
-        ConfigError: If no run is given.
-        DataError: If the run cannot be explained, an image cannot be read, or there is none.
+        ConfigError: If a split of a bundle is asked for.
+        DataError: If the model cannot be explained, an image cannot be read, or there is none.
         IntegrityError: If the run's data set has changed.
     """
-    if config.run is None:
-        raise ConfigError("explain needs a run whose model is asked", fix="pass --run runs/NAME")
     _refuse_out(out, overwrite=overwrite)
-    whole = RunDir(config.run)
-    members = _members(whole)
-    subjects = _subjects(config, whole, members[0])
-    stored = [_stored_pixels(member, config, subjects) for member in members]
+    whole = asked(config.run or default_bundle())
+    subjects = _subjects(config, whole)
+    stored = [_stored_pixels(member, config, subjects) for member in whole.members]
     runtime.prepare(seed=0)
-    total = len(members) * len(subjects)
+    total = len(whole.members) * len(subjects)
     with reporter.counting("maps", total) as bar:
         answers = [
             _ask(member, pixels, config, bar.advance)
-            for member, pixels in zip(members, stored, strict=True)
+            for member, pixels in zip(whole.members, stored, strict=True)
         ]
     answer = _mean(answers)
     with new_folder(out, overwrite=overwrite) as folder:
         (folder / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
-        _write(folder, config, whole.record()["target"], subjects, answer)
+        _write(folder, config, whole.target, subjects, answer)
     return Outcome(out, config.method.name, subjects, answer.y_prob, answer.maps)
 
 
-def _members(run: RunDir) -> list[RunDir]:
-    """The runs whose models are asked: the run itself, or an ensemble's members."""
-    if not run.is_finished():
-        raise DataError(
-            f"{run.path} is not a finished run",
-            expected="a folder made by train, finetune, soup or ensemble, come to its end",
-            fix="finish it with --resume, or choose another --run",
-        )
-    if not run.members.exists():
-        return [_with_model(run)]
-    method = read_json(run.combiner)["method"]
-    if method != "mean":
-        raise DataError(
-            f"{run.path} combines its members by {method}: no sum of their maps explains that",
-            expected="an ensemble by mean",
-            fix="explain its members one by one, or combine them by mean",
-            which=[member["path"] for member in read_json(run.members)["members"]],
-        )
-    return [_with_model(RunDir(Path(one["path"]))) for one in read_json(run.members)["members"]]
-
-
-def _with_model(run: RunDir) -> RunDir:
-    if not run.model.exists():
-        parent = run.record().get("parent") if run.is_run() else None
-        raise DataError(
-            f"{run.path} holds no model",
-            expected="a run of train, finetune or soup, or an ensemble of such",
-            fix=f"explain {parent}, whose model it asked" if parent else "",
-        )
-    return run
-
-
-def _subjects(config: ExplainConfig, run: RunDir, first: RunDir) -> list[Subject]:
+def _subjects(config: ExplainConfig, whole: Asked) -> list[Subject]:
     """Files, or the images of a split that the run gets most wrong."""
     if config.images:
         return [Subject(str(path)) for path in config.images]
+    run = whole.run
+    if run is None:
+        raise ConfigError(
+            f"{whole.path} is a bundle: it knows no images",
+            expected="image files: skinlesion explain photo.jpg",
+            fix="pass files, or --run with the run itself",
+        )
     split = config.split or VAL
     if split not in run.predicted_splits():
         raise DataError(
@@ -182,14 +156,14 @@ def _subjects(config: ExplainConfig, run: RunDir, first: RunDir) -> list[Subject
     return missed + alarms
 
 
-def _stored_pixels(run: RunDir, config: ExplainConfig, subjects: list[Subject]) -> np.ndarray:
-    """The images as the data set of ``run`` stores them, shape (n, S, S, 3), uint8."""
-    if config.images:
-        return _decoded(run, config.images)
+def _stored_pixels(member: Member, config: ExplainConfig, subjects: list[Subject]) -> np.ndarray:
+    """The images as the data set of ``member`` stores them, shape (n, S, S, 3), uint8."""
+    if member.run is None or config.images:
+        return _decoded(member.preprocessing, config.images)
     from skinlesion.training.examples import dataset_of
 
-    dataset = open_dataset(config.dataset or dataset_of(run))
-    _refuse_other(run, dataset)
+    dataset = open_dataset(config.dataset or dataset_of(member.run))
+    _refuse_other(member.run, dataset)
     row_of = {image_id: row for row, image_id in enumerate(dataset.manifest.image_id.tolist())}
     missing = [one.name for one in subjects if one.name not in row_of]
     if missing:
@@ -197,14 +171,12 @@ def _stored_pixels(run: RunDir, config: ExplainConfig, subjects: list[Subject]) 
     return dataset.pixels.read(np.array([row_of[one.name] for one in subjects]))
 
 
-def _decoded(run: RunDir, paths: tuple[Path, ...]) -> np.ndarray:
-    """Files fitted into a square and cleaned as the images that ``run`` learnt from were."""
-    made = read_json(run.model)["preprocessing"]
-    cleaning = Cleaning.model_validate(made["cleaning"])
+def _decoded(how: Preprocessing, paths: tuple[Path, ...]) -> np.ndarray:
+    """Files fitted into a square and cleaned as the images that the model learnt from were."""
     images, broken = [], []
     for path in paths:
         try:
-            images.append(decode(path, made["stored_size"], fit=made["fit"], cleaning=cleaning))
+            images.append(decode(path, how.stored_size, fit=how.fit, cleaning=how.cleaning))
         except DataError as error:
             broken.append(error)
     raise_broken(broken, total=len(paths))
@@ -221,17 +193,16 @@ def _refuse_other(run: RunDir, dataset: Dataset) -> None:
 
 
 def _ask(
-    run: RunDir, stored: np.ndarray, config: ExplainConfig, advance: Callable[[int], None]
+    member: Member, stored: np.ndarray, config: ExplainConfig, advance: Callable[[int], None]
 ) -> _Answer:
     """What one model says of the images, and why."""
     from skinlesion.data.augment import resize
     from skinlesion.explain import METHODS
     from skinlesion.training.predict import forward, logits_of_batches, sigmoid
-    from skinlesion.training.session import load_run_model
     from skinlesion.training.tasks import PREDICT_BATCH
 
-    model, settings = load_run_model(run)
-    pixels = resize(stored, settings.image_size).numpy()
+    model = member.load()
+    pixels = resize(stored, model.input_shape[1]).numpy()
     batches = [
         pixels[first : first + PREDICT_BATCH] for first in range(0, len(pixels), PREDICT_BATCH)
     ]

@@ -52,7 +52,10 @@ Explanation = Annotated[
 class ExplainConfig(Section):
     """Why a run's model says what it says of some images."""
 
-    run: Path | None = Field(None, description="whose model is asked; --run sets it")
+    run: Path | None = Field(
+        None,
+        description="run or bundle whose model is asked; null: the package's own; --run sets it",
+    )
     images: tuple[Path, ...] = Field((), description="files; those on the command line set it")
     split: str | None = Field(None, description="null: val, if there are no files")
     worst: int = Field(
