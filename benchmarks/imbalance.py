@@ -31,7 +31,7 @@ CONFIG = "efficientnet_lite0.yaml"
 RECIPE = [
     "trainable=all",
     "freeze_batch_norm=true",
-    "optimizer={name: adamw, learning_rate: 3.0e-4, weight_decay: 1.0e-2}",
+    "optimizer={name: adamw, learning_rate: 1.0e-4, weight_decay: 1.0e-2}",
     "early_stop_epochs=null",
 ]
 PLAIN = "plain cross-entropy"

@@ -210,7 +210,7 @@ def test_the_command_serves_until_it_is_told_to_stop(made, served, monkeypatch, 
     monkeypatch.setattr(inference, "load_predictor", lambda path: served.predictor)
     before = signal.getsignal(ending)
     visitor = Visitor(files_of(photos(made))[0], ending)
-    options = {"host": "127.0.0.1", "port": 0, "token": None, "limits": {"file_bytes": 1 << 20}}
+    options = {"host": "127.0.0.1", "port": 0, "token": None, "max_file_mib": 1}
 
     serve.run(made / "a", **options, reporter=visitor)
 
