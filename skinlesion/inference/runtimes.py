@@ -76,6 +76,8 @@ def open_onnx(content: bytes, where: str) -> Computation:
         raise _missing("onnxruntime", "onnx") from error
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # errors come as exceptions
+    # Threads that wait in a loop take the cores from others, and from this process's decoders.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's classes have no common base
