@@ -7,7 +7,8 @@
 Ours is ``fit`` on a data set on disk: reading, resizing, augmentation, the callback after every
 batch. Bare is ``train_on_batch`` of a twin network on one ready array. Blocks of steps alternate,
 and the first steps of each block are not timed: they take what the other block left prefetched.
-Prediction is ``predict_logits`` beside ``predict_on_batch``. The ratio is the median over pairs of
+Prediction is ``predict_logits`` with weights as constants, as it is of 512 images or more, beside
+``predict_on_batch``. The ratio is the median over pairs of
 neighbouring blocks, so that what else the machine does meets both; ``--clock processor`` counts the
 seconds of cores that the process itself used, for a machine that is never quiet. ``--peer-python``
 adds timm, by timm_throughput.py in an environment of its own, afterwards and by the wall's clock.
@@ -177,10 +178,10 @@ def measure_prediction(
     backbone: str, precision: str, images: Images, given: argparse.Namespace
 ) -> Pairs:
     """Blocks of ``predict_logits`` and of ``predict_on_batch``; the first pair is left out."""
-    from skinlesion.training.predict import forward, predict_logits
+    from skinlesion.training.predict import fixed_forward, predict_logits
 
     model, ready, pairs = network(backbone, precision, given), ready_array(given), Pairs()
-    call, steps = forward(model), UNTIMED + given.steps
+    call, steps = fixed_forward(model), UNTIMED + given.steps
     rows = np.resize(images.rows, steps * given.batch_size)
     shown = Images(images.pixels, rows, rows % 2)
     ends: list[float] = []

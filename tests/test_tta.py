@@ -90,6 +90,17 @@ def test_one_view_as_it_is_reproduces_the_parent_exactly(parent, average):
     assert tables(run_tta(parent, views=1, average=average)) == tables(parent)
 
 
+def test_many_images_are_predicted_by_constants_in_both(tmp_path, monkeypatch):
+    few = run_train(train_config(write_lesions(tmp_path / "d"), epochs=1), tmp_path / "few")
+    monkeypatch.setattr("skinlesion.training.predict.WORTH_FIXING", 1)
+    many = run_train(train_config(tmp_path / "d", epochs=1), tmp_path / "many")
+
+    assert tables(run_tta(many, views=1)) == tables(many)
+    for split in ("val", "test"):
+        before, fixed = (Predictions.read_csv(run.predictions(split)) for run in (few, many))
+        np.testing.assert_allclose(fixed.y_prob, before.y_prob, atol=1e-5)
+
+
 def test_a_turned_image_is_predicted_like_the_image(parent, tmp_path):
     images = write_lesions(tmp_path / "upright", counts={"test": 4}, names=["a", "b", "c", "d"])
     whole = open_dataset(images)

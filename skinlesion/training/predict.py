@@ -16,6 +16,8 @@ from skinlesion.data.pipeline import Images, view_batches
 from skinlesion.inference.averages import sigmoid as sigmoid
 
 FEATURE_ROWS = 4096
+# From so many images on, constants save more than it takes to make them: a second or two.
+WORTH_FIXING = 512
 
 
 def forward(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
@@ -42,6 +44,17 @@ def fixed_forward(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
         return frozen(inputs)[0]
 
     return call
+
+
+class Forward:
+    """``model`` as ``forward``, or, for many images, as ``fixed_forward`` of its weights then."""
+
+    def __init__(self, model: keras.Model) -> None:
+        self._model, self._call = model, forward(model)
+
+    def for_images(self, count: int) -> Callable[[tf.Tensor], tf.Tensor]:
+        """What computes ``count`` images soonest; the same count, the same computation."""
+        return fixed_forward(self._model) if count >= WORTH_FIXING else self._call
 
 
 def predict_logits(

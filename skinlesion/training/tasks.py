@@ -27,7 +27,7 @@ from skinlesion.training.precision import (
     training_step,
     twin,
 )
-from skinlesion.training.predict import feature_logits, forward, predict_logits
+from skinlesion.training.predict import Forward, feature_logits, forward, predict_logits
 
 PREDICT_BATCH = 32
 
@@ -161,12 +161,13 @@ class Job:
 
 def logits_by_split(model: keras.Model, examples: Examples) -> Logits:
     """What ``model``, with the weights it has then, says of the images of a split."""
-    call = forward(model)
+    prepared = Forward(model)
 
     def logits(split: str, advance: Advance | None) -> np.ndarray:
+        images = examples.images(split)
         return predict_logits(
-            call,
-            examples.images(split),
+            prepared.for_images(len(images.rows)),
+            images,
             image_size=model.input_shape[1],
             batch_size=PREDICT_BATCH,
             advance=advance,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterator, Sequence
 from math import ceil
@@ -20,7 +21,7 @@ from skinlesion.inference.averages import AVERAGES
 from skinlesion.progress import Reporter
 from skinlesion.runs import RunDir
 from skinlesion.training.examples import Examples
-from skinlesion.training.predict import forward, logits_of_batches
+from skinlesion.training.predict import Forward, logits_of_batches
 from skinlesion.training.session import load_run_model
 from skinlesion.training.tasks import PREDICT_BATCH
 
@@ -128,13 +129,15 @@ class ViewLogits:
 
     def _compute(self, missing: list[tuple[str, View]], reporter: Reporter) -> None:
         model, config = load_run_model(self.run)
-        call = forward(model)
+        prepared = functools.cache(Forward(model).for_images)
         self.run.views.mkdir(exist_ok=True)
         total = sum(len(self.examples.images(split).rows) for split, _ in missing)
         with reporter.counting("views", total) as bar:
             for split, view in missing:
+                images = self.examples.images(split)
+                call = prepared(len(images.rows))
                 batches = batches_of(
-                    self.examples.images(split),
+                    images,
                     view,
                     image_size=config.image_size,
                     batch_size=PREDICT_BATCH,
