@@ -24,11 +24,13 @@ class Member:
         preprocessing: How its images were stored.
         load: Builds it; imports TensorFlow.
         run: The run that holds it; None in a bundle.
+        views: That it averages of an image when it predicts; it is asked about the upright one.
     """
 
     preprocessing: Preprocessing
     load: Callable[[], keras.Model]
     run: RunDir | None = None
+    views: int = 1
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def _bundled(bundle: Bundle) -> list[Member]:
         return built[number]
 
     return [
-        Member(member.preprocessing, functools.partial(load, number))
+        Member(member.preprocessing, functools.partial(load, number), views=len(member.views))
         for number, member in enumerate(bundle.description.members)
     ]
 

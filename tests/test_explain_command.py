@@ -21,6 +21,7 @@ from skinlesion.commands import bundle, ensemble, explain, tta
 from skinlesion.config import EnsembleConfig, ExplainConfig, TtaConfig
 from skinlesion.data.store import open_dataset
 from skinlesion.errors import ConfigError, DataError, IntegrityError
+from skinlesion.progress import Reporter
 from skinlesion.report.contact_sheet import TILE
 from skinlesion.report.overlay import lay_over, scale_of
 from skinlesion.runs import RunDir
@@ -317,6 +318,19 @@ def test_a_bundle_explains_files_as_its_run_does(folder, tmp_path):
 
     np.testing.assert_allclose(of_bundle.maps, of_run.maps, atol=1e-6)
     np.testing.assert_allclose(of_bundle.y_prob, of_run.y_prob, atol=1e-6)
+
+
+def test_a_bundle_of_views_says_that_one_is_explained(folder, tmp_path, capsys):
+    views = TtaConfig(run=folder / "a", views=4)
+    tta.run(views, folder / "a-views", reporter=QuickReporter())
+    bundle.run(folder / "a-views", tmp_path / "v.skinlesion", reporter=QuickReporter())
+    photo = tmp_path / "photo.png"
+    Image.new("RGB", (64, 64), "pink").save(photo)
+    config = ExplainConfig(run=tmp_path / "v.skinlesion", images=(photo,))
+
+    explain.run(config, tmp_path / "out", reporter=Reporter())
+
+    assert "of the upright view; predict averages 4" in capsys.readouterr().err
 
 
 def test_a_bundle_has_no_mistakes_to_show(folder, tmp_path):

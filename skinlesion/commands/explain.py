@@ -116,6 +116,8 @@ def run(
             for member, pixels in zip(whole.members, stored, strict=True)
         ]
     answer = _mean(answers)
+    if (views := max(member.views for member in whole.members)) > 1:
+        reporter.say(f"maps and p are of the upright view; predict averages {views}")
     with new_folder(out, overwrite=overwrite) as folder:
         (folder / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
         _write(folder, config, whole.target, subjects, answer)
