@@ -49,7 +49,8 @@ def test_every_family_gives_the_same_logits(backbone):
     logit, probability = computed(onnx_bytes(model), images)
 
     expected = keras.ops.convert_to_numpy(model(images, training=False))
-    assert np.ptp(expected) > 0
+    # Untrained networks answer nearly alike: what differs must be equal too.
+    assert np.abs(logit - expected).max() < 0.02 * np.ptp(expected)
     assert logit == pytest.approx(expected, rel=1e-4, abs=1e-4)
     assert probability == pytest.approx(1 / (1 + np.exp(-expected)), abs=1e-5)
 
