@@ -156,7 +156,7 @@ def test_gates_are_a_mapping_and_raise(make_run, tmp_path, monkeypatch):
         (lambda: api.train(EnsembleConfig()), "config is a EnsembleConfig"),
         (lambda: api.finetune(), "needs a run"),
         (lambda: api.tta(), "needs a run"),
-        (lambda: api.explain(), "needs a run"),
+        (lambda: api.explain(), "knows no images"),
         (lambda: api.soup([]), "at least 2 members"),
         (lambda: api.preprocess(), "source"),
         (lambda: api.predict([]), "no image"),
