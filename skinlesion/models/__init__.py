@@ -8,6 +8,7 @@ from skinlesion.models.building import (
     head,
     save_weights,
 )
+from skinlesion.models.folding import with_folded_norms
 from skinlesion.models.freezing import blocks, depths, set_trainable
 
 __all__ = [
@@ -21,4 +22,5 @@ __all__ = [
     "head",
     "save_weights",
     "set_trainable",
+    "with_folded_norms",
 ]

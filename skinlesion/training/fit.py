@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from skinlesion import models
 from skinlesion.config import LastEpochs, Monitor, Recipe
 from skinlesion.data.order import Order
 from skinlesion.errors import DataError
@@ -73,20 +74,22 @@ def fit(
     stage = stage_of(stages, max(len(history) - 1, 0))
     steps, depths = batches.order.steps, depths or {}
     stage.open()
-    compile_model(model, loss, recipe, steps=steps, depths=depths)
+    stepped = compile_model(model, loss, recipe, steps=steps, depths=depths)
     if history:
         average.restore(checkpoints.restore_last(model))
-    epochs = _Epochs(batches, validate, recipe, checkpoints, reporter, on_epoch, history, average)
+    epochs = _Epochs(
+        model, batches, validate, recipe, checkpoints, reporter, on_epoch, history, average
+    )
     try:
         while len(history) < recipe.epochs and not _should_stop(history, recipe):
             if stage is not (stage := stage_of(stages, len(history))):
                 before = model.optimizer
                 stage.open()
-                compile_model(model, loss, recipe, steps=steps, depths=depths)
+                stepped = compile_model(model, loss, recipe, steps=steps, depths=depths)
                 _carry_over(before, model.optimizer)
             stop = min(stage.stop, recipe.epochs)
-            model.fit(
-                shared_batches(batches.epochs(len(history), stop), model.distribute_strategy),
+            stepped.fit(
+                shared_batches(batches.epochs(len(history), stop), stepped.distribute_strategy),
                 initial_epoch=len(history),
                 epochs=stop,
                 steps_per_epoch=steps,
@@ -143,7 +146,7 @@ def compile_model(
     steps: int,
     depths: Mapping[str, int],
     rate: keras.optimizers.schedules.LearningRateSchedule | None = None,
-) -> None:
+) -> keras.Model:
     """Compile ``model`` with an optimiser of the weights that are trained as its flags are now.
 
     Args:
@@ -153,6 +156,9 @@ def compile_model(
         steps: Batches an epoch.
         depths: As in ``fit``.
         rate: Instead of the recipe's schedule.
+
+    Returns:
+        What to call ``fit`` of, with the same optimiser and weights: see ``with_folded_norms``.
     """
     decay = recipe.optimizer.layer_decay
     with model.distribute_strategy.scope():
@@ -168,6 +174,12 @@ def compile_model(
         # Keras wraps the optimizer of a float16 model into one that scales the loss.
         model.compile(optimizer=optimizer, loss=loss, jit_compile=False)
         model.optimizer.build(model.trainable_variables)
+        stepped = models.with_folded_norms(model)
+        if stepped is not model:
+            stepped.compile(
+                optimizer=model.optimizer, loss=loss, jit_compile=False, auto_scale_loss=False
+            )
+    return stepped
 
 
 def _carry_over(old: keras.optimizers.Optimizer, new: keras.optimizers.Optimizer) -> None:
@@ -189,6 +201,7 @@ class _Epochs(keras.callbacks.Callback):
 
     def __init__(
         self,
+        trained: keras.Model,
         batches: Batches,
         validate: Callable[[], tuple[np.ndarray, np.ndarray]],
         recipe: Recipe,
@@ -199,7 +212,7 @@ class _Epochs(keras.callbacks.Callback):
         average: Average,
     ) -> None:
         super().__init__()
-        self.batches, self.validate, self.recipe = batches, validate, recipe
+        self.trained, self.batches, self.validate, self.recipe = trained, batches, validate, recipe
         self.checkpoints, self.reporter, self.on_epoch = checkpoints, reporter, on_epoch
         self.history, self.average = history, average
         self._bar: Any = None
@@ -238,8 +251,8 @@ class _Epochs(keras.callbacks.Callback):
             self.history.append(row)
             is_best = chosen_epoch(self.history, self.recipe) == epoch
             if is_best:
-                self.checkpoints.save_best(self.model)
-        self.checkpoints.save_last(self.model, self.history, average=self.average.state)
+                self.checkpoints.save_best(self.trained)
+        self.checkpoints.save_last(self.trained, self.history, average=self.average.state)
         self.on_epoch(self.history)
         counter = self._counter_now()
         shown = f"loss {row['loss']:.4f}  val_loss {row['val_loss']:.4f}"

@@ -20,10 +20,10 @@ from skinlesion.progress import Counter, Reporter
 from skinlesion.runs import RunDir
 from skinlesion.training.devices import shared_batches
 from skinlesion.training.examples import Examples
-from skinlesion.training.fit import compile_model
+from skinlesion.training.fit import Batches, compile_model
 from skinlesion.training.optimizers import Exponential
 from skinlesion.training.session import loss_of
-from skinlesion.training.tasks import Job, Task
+from skinlesion.training.tasks import Job
 
 DIVERGED = 4.0  # times the best smoothed loss
 LEFT_OUT_FIRST, LEFT_OUT_LAST = 1 / 10, 5  # of the curve, before a rate is read off: fastai's
@@ -111,7 +111,7 @@ def find_rate(
     job = Job(model, scratch, examples, config, recipe, seed, reporter)
     task = job.head(feature_views, judged_splits=()) if trainable == "head" else job.whole()
     each = recipe.optimizer.accumulate_steps
-    compile_model(
+    stepped = compile_model(
         task.trained,
         loss_of(recipe, task.batches.order.shown_labels),
         recipe,
@@ -121,7 +121,7 @@ def find_rate(
     )
     with reporter.counting("range test", sweep.steps, unit="steps") as counter:
         watch = _Watch(sweep, each, counter)
-        _train(task, sweep.steps * each, watch)
+        _train(stepped, task.batches, sweep.steps * each, watch)
     if not watch.losses:
         raise DataError(
             f"the loss is no number at the first learning rate, {sweep.start:.2g}",
@@ -188,13 +188,12 @@ def valley(rates: np.ndarray, losses: np.ndarray) -> float:
     return float(rates[begin + longest // 3 + longest // 6])
 
 
-def _train(task: Task, batches: int, watch: _Watch) -> None:
-    """As ``fit``: all batches as one epoch of Keras's, over as many of ours as it takes."""
-    epochs = -(-batches // task.batches.order.steps)
-    data = task.batches.epochs(0, epochs).take(batches)
-    task.trained.fit(
-        shared_batches(data, task.trained.distribute_strategy),
-        steps_per_epoch=batches,
+def _train(model: keras.Model, batches: Batches, count: int, watch: _Watch) -> None:
+    """As ``fit``: all ``count`` batches as one epoch of Keras's, over as many of ours as needed."""
+    epochs = -(-count // batches.order.steps)
+    model.fit(
+        shared_batches(batches.epochs(0, epochs).take(count), model.distribute_strategy),
+        steps_per_epoch=count,
         shuffle=False,
         verbose=0,
         callbacks=[watch],

@@ -128,14 +128,15 @@ def fastest(seconds: dict[Precision, float]) -> Precision:
 
 def training_step(model: keras.Model, recipe: Recipe, *, batch_size: int) -> Callable[[], object]:
     """One step on made-up images; it changes ``model``, so hand in a copy."""
-    model.compile(
+    stepped = models.with_folded_norms(model)
+    stepped.compile(
         optimizer=make_optimizer(recipe.optimizer, recipe.schedule, steps=1, epochs=1),
         loss=make_loss("binary_crossentropy"),
         jit_compile=False,
     )
     pixels = _pixels(model, batch_size)
     labels = (np.arange(batch_size) % 2)[:, None].astype(np.float32)
-    return lambda: model.train_on_batch(pixels, labels)
+    return lambda: stepped.train_on_batch(pixels, labels)
 
 
 def forward_step(model: keras.Model, *, batch_size: int) -> Callable[[], object]:
