@@ -4,9 +4,11 @@
     python benchmarks/throughput.py --backbone efficientnet_lite0 --image-size 96 --steps 10
     python benchmarks/throughput.py --peer-python peer/bin/python
 
-Ours is ``fit`` on a data set on disk: reading, resizing, augmentation, the callback after every
-batch. Bare is ``train_on_batch`` of a twin network on one ready array. Blocks of steps alternate,
-and the first steps of each block are not timed: they take what the other block left prefetched.
+The whole network is trained with batch normalisation frozen, as finetune does by default, or, with
+``--train-norms``, not frozen. Ours is ``fit`` on a data set on disk: reading, resizing,
+augmentation, the callback after every batch. Bare is ``train_on_batch`` of a twin network on one
+ready array. Blocks of steps alternate, and the first steps of each block are not timed: they take
+what the other block left prefetched.
 Prediction is ``predict_logits`` with weights as constants, as it is of 512 images or more, beside
 ``predict_on_batch``. The ratio is the median over pairs of
 neighbouring blocks, so that what else the machine does meets both; ``--clock processor`` counts the
@@ -56,6 +58,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=5, help="timed a block")
     parser.add_argument("--repeats", type=int, default=3, help="blocks of each kind")
     parser.add_argument("--augment", choices=AUGMENT, default="finetune")
+    parser.add_argument("--train-norms", action="store_true", help="of every contestant")
     parser.add_argument("--clock", choices=CLOCKS, default="wall")
     parser.add_argument("--peer-python", help="an interpreter with torch and timm")
     given = parser.parse_args()
@@ -155,7 +158,7 @@ def measure_training(
     loss = make_loss("binary_crossentropy")
     model, twin = (network(backbone, precision, given) for _ in range(2))
     for one in (model, twin):
-        models.set_trainable(one, "all", freeze_batch_norm=False)
+        models.set_trainable(one, "all", freeze_batch_norm=not given.train_norms)
     compile_model(twin, loss, recipe, steps=batches.order.steps, depths={})
     ready = ready_array(given)
     labels = (np.arange(given.batch_size) % 2)[:, None].astype(np.float32)
@@ -238,6 +241,7 @@ def peer_rates(given: argparse.Namespace) -> dict[tuple[str, str], dict[str, Any
         "--repeats": given.repeats,
     }
     words = [str(word) for pair in options.items() for word in pair]
+    words += ["--train-norms"] * given.train_norms
     command = [given.peer_python, str(PEER), "--backbone", *given.backbone, *words]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     rows = [json.loads(line) for line in done.stdout.splitlines()]

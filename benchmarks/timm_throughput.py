@@ -5,7 +5,8 @@
 
 Runs without skinlesion, in an environment of its own: TensorFlow and PyTorch in one process fight
 over threads. Training is forward, backward and AdamW on one batch, in channels_last, in float32
-and with bfloat16 autocast; prediction is inference_mode. Prints one JSON object a line.
+and with bfloat16 autocast, batch normalisation frozen by timm's own function unless
+``--train-norms``; prediction is inference_mode. Prints one JSON object a line.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--steps", type=int, default=5, help="timed a repeat")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--train-norms", action="store_true")
     given = parser.parse_args()
     import torch
 
@@ -47,13 +49,17 @@ def measure(backbone: str, precision: str, given: argparse.Namespace) -> dict[st
     """Median images a second of training and of prediction."""
     import timm
     import torch
+    from timm.utils import freeze_batch_norm_2d
 
     model = timm.create_model(NAMES[backbone], num_classes=1)
+    if not given.train_norms:
+        model = freeze_batch_norm_2d(model)
     model = model.to(memory_format=torch.channels_last)
     shape = (given.batch_size, 3, given.image_size, given.image_size)
     images = torch.rand(shape).to(memory_format=torch.channels_last)
     labels = (torch.arange(given.batch_size) % 2).float()[:, None]
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=1e-2)
+    trained = [one for one in model.parameters() if one.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=1e-3, weight_decay=1e-2)
     loss = torch.nn.BCEWithLogitsLoss()
 
     def autocast() -> contextlib.AbstractContextManager[object]:
@@ -73,13 +79,13 @@ def measure(backbone: str, precision: str, given: argparse.Namespace) -> dict[st
             model(images)
 
     model.train()
-    trained = rate(train, given)
+    training = rate(train, given)
     model.eval()
     return {
         "backbone": backbone,
         "framework": f"torch {torch.__version__}, timm {timm.__version__}",
         "precision": precision,
-        "train": round(trained, 2),
+        "train": round(training, 2),
         "predict": round(rate(predict, given), 2),
     }
 

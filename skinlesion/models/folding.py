@@ -60,7 +60,7 @@ def _folded(network: keras.Model) -> keras.Model:
 def _rewired(model: keras.Model, call: Any) -> keras.Model:
     with model.distribute_strategy.scope():
         # Cloning would repeat compile, too, whose loss Keras knows only by name.
-        bare = keras.Model(model.inputs, model.outputs, name=model.name)
+        bare = keras.Model(model.input, model.output, name=model.name)
         return keras.models.clone_model(
             bare, clone_function=lambda layer: layer, call_function=call
         )
