@@ -49,7 +49,7 @@ def measure(backbone: str, precision: str, given: argparse.Namespace) -> dict[st
     """Median images a second of training and of prediction."""
     import timm
     import torch
-    from timm.utils import freeze_batch_norm_2d
+    from timm.layers import freeze_batch_norm_2d
 
     model = timm.create_model(NAMES[backbone], num_classes=1)
     if not given.train_norms:
