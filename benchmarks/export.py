@@ -44,8 +44,8 @@ def _measure(name: str, pixels: np.ndarray) -> None:
     from skinlesion.export.litert import litert_bytes
     from skinlesion.export.onnx import onnx_bytes
     from skinlesion.export.saved_model import open_saved_model, saved_model_files
-    from skinlesion.inference.averages import sigmoid
     from skinlesion.inference.runtimes import network_of, open_litert, open_onnx
+    from skinlesion.odds import sigmoid
     from skinlesion.training.inference import KerasNetwork
 
     size = models.BACKBONES[name].native_size

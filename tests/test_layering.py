@@ -16,6 +16,7 @@ LEVELS = {
     "arguments": 0.5,
     "folders": 0.5,
     "config": 1,
+    "odds": 0.5,
     "offline": 0.5,
     "places": 1.5,
     "pretrained": 1,

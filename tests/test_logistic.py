@@ -8,8 +8,9 @@ from scipy.special import expit
 from scipy.special import logit as scipys_logit
 
 from skinlesion.metrics.calibration import CALIBRATORS
-from skinlesion.metrics.logistic import fit_logistic, logit, sigmoid
+from skinlesion.metrics.logistic import fit_logistic
 from skinlesion.metrics.recalibration import recalibrate
+from skinlesion.odds import logit, sigmoid
 
 
 # Seeds whose likelihood, beside its maximum, falls by less than its rounding in the last steps.

@@ -20,11 +20,11 @@ from skinlesion.data.store import open_dataset
 from skinlesion.errors import ConfigError
 from skinlesion.models import build_model, set_trainable
 from skinlesion.models.building import POLICIES
+from skinlesion.odds import sigmoid
 from skinlesion.runs import read_json
 from skinlesion.tables import Predictions
 from skinlesion.training import precision, session
 from skinlesion.training.fit import every_layer
-from skinlesion.training.predict import sigmoid
 
 pytestmark = [
     pytest.mark.tensorflow,

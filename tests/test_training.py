@@ -30,12 +30,13 @@ from skinlesion.data.store import PixelStore, open_dataset
 from skinlesion.errors import ConfigError, DataError, IntegrityError
 from skinlesion.losses import make_loss
 from skinlesion.models import build_model
+from skinlesion.odds import sigmoid
 from skinlesion.runs import RunDir
 from skinlesion.tables import Predictions
 from skinlesion.training import session
 from skinlesion.training.checkpoint import Checkpoints
 from skinlesion.training.fit import best_epoch, fit, validation_scores
-from skinlesion.training.predict import fixed_forward, forward, predict_logits, sigmoid
+from skinlesion.training.predict import fixed_forward, forward, predict_logits
 
 pytestmark = [
     pytest.mark.tensorflow,

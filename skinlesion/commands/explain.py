@@ -200,7 +200,8 @@ def _ask(
     """What one model says of the images, and why."""
     from skinlesion.data.augment import resize
     from skinlesion.explain import METHODS
-    from skinlesion.training.predict import forward, logits_of_batches, sigmoid
+    from skinlesion.odds import sigmoid
+    from skinlesion.training.predict import forward, logits_of_batches
     from skinlesion.training.tasks import PREDICT_BATCH
 
     model = member.load()

@@ -150,7 +150,8 @@ def _cook(
 ) -> tuple[Soup, list[tuple[RunDir, float]]]:
     """The soup, and each member with its own score on val, the larger the better."""
     from skinlesion.models.weights import load_weights_file
-    from skinlesion.training.predict import forward, predict_logits, sigmoid
+    from skinlesion.odds import sigmoid
+    from skinlesion.training.predict import forward, predict_logits
     from skinlesion.training.soup import SOUPS
     from skinlesion.training.tasks import PREDICT_BATCH
 

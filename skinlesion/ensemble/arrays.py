@@ -1,9 +1,10 @@
-"""What combiners ask of their arrays, and how probabilities become logits and back."""
+"""What combiners ask of their arrays, and what a logit is to them."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from skinlesion import odds
 from skinlesion.errors import DataError
 
 # A probability is taken as at least this far from 0 and 1, so logits and log loss stay finite.
@@ -43,11 +44,4 @@ def checked_both_classes(val_probs: np.ndarray, y_true: np.ndarray) -> np.ndarra
 
 def logit(probs: np.ndarray) -> np.ndarray:
     """Log odds; a probability closer than ``MIN_LIKELIHOOD`` to 0 or 1 is taken as that close."""
-    probs = np.clip(probs, MIN_LIKELIHOOD, 1 - MIN_LIKELIHOOD)
-    return np.log(probs) - np.log1p(-probs)
-
-
-def sigmoid(logits: np.ndarray) -> np.ndarray:
-    """The probability whose log odds these are; never overflows."""
-    small = np.exp(-np.abs(logits))
-    return np.where(logits >= 0, 1, small) / (1 + small)
+    return odds.logit(probs, clip=MIN_LIKELIHOOD)

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from skinlesion.ensemble.arrays import checked_probs, logit, sigmoid
+from skinlesion.ensemble.arrays import checked_probs, logit
+from skinlesion.odds import sigmoid
 
 Params = dict[str, Any]
 

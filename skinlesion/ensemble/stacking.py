@@ -11,11 +11,11 @@ from skinlesion.ensemble.arrays import (
     checked_both_classes,
     checked_probs,
     logit,
-    sigmoid,
 )
 from skinlesion.ensemble.criteria import log_likelihood
 from skinlesion.ensemble.folds import group_folds
 from skinlesion.errors import DataError
+from skinlesion.odds import sigmoid
 
 PENALTIES = (10.0, 1.0, 0.1, 0.01, 0.001)
 MAX_GRADIENT = 1e-7

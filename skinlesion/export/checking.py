@@ -13,7 +13,7 @@ from skinlesion.ensemble.criteria import roc_auc
 from skinlesion.errors import QualityGateError
 from skinlesion.export.pictures import Pictures
 from skinlesion.inference import Network
-from skinlesion.inference.averages import sigmoid
+from skinlesion.odds import sigmoid
 
 MAX_DIFFERENCE = 1e-4  # in probability
 BATCH = 16

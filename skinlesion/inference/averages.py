@@ -7,11 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from skinlesion.config import ViewAverage
-
-
-def sigmoid(logits: np.ndarray) -> np.ndarray:
-    """Probabilities of logits, float64, without overflow."""
-    return np.exp(-np.logaddexp(0.0, -logits.astype(np.float64)))
+from skinlesion.odds import sigmoid
 
 
 def _unchanged(values: np.ndarray) -> np.ndarray:

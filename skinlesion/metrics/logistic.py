@@ -1,24 +1,14 @@
-"""Logits, and logistic regression by maximum likelihood for a handful of columns."""
+"""Logistic regression by maximum likelihood for a handful of columns."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from skinlesion.odds import sigmoid
+
 MAX_STEPS, MAX_HALVINGS = 50, 30
 # Beside the maximum, likelihoods differ by less than their rounding: no reason to halve a step.
 ROUNDING = 1e-12
-
-
-def logit(y_prob: np.ndarray, *, clip: float) -> np.ndarray:
-    """Log odds; a probability closer than ``clip`` to 0 or 1 is taken as that close."""
-    clipped = np.clip(np.asarray(y_prob, np.float64), clip, 1 - clip)
-    return np.log(clipped / (1 - clipped))
-
-
-def sigmoid(linear: np.ndarray) -> np.ndarray:
-    """The probability whose log odds these are; never overflows."""
-    small = np.exp(-np.abs(linear))
-    return np.where(linear >= 0, 1, small) / (1 + small)
 
 
 def log_likelihood(linear: np.ndarray, labels: np.ndarray) -> float:

@@ -10,7 +10,8 @@ import numpy as np
 
 from skinlesion.metrics.arrays import checked
 from skinlesion.metrics.intervals import Estimate
-from skinlesion.metrics.logistic import fit_logistic, logit, sigmoid
+from skinlesion.metrics.logistic import fit_logistic
+from skinlesion.odds import logit, sigmoid
 
 # A probability of exactly 0 or 1 has no logit, and one of 1e-16 would outweigh all others.
 LOGIT_CLIP = 1e-6

@@ -15,12 +15,12 @@ from skinlesion.config import LastEpochs, Monitor, Recipe
 from skinlesion.data.order import Order
 from skinlesion.errors import DataError
 from skinlesion.metrics.scores import SCORES
+from skinlesion.odds import sigmoid
 from skinlesion.progress import Counter, Reporter
 from skinlesion.training.averaging import Average, make_average
 from skinlesion.training.checkpoint import Checkpoints, History
 from skinlesion.training.devices import shared_batches
 from skinlesion.training.optimizers import make_optimizer
-from skinlesion.training.predict import sigmoid
 from skinlesion.training.unfreezing import Stage, one_stage, stage_of
 
 

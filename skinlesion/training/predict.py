@@ -13,7 +13,6 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from skinlesion.data.pipeline import Images, view_batches
-from skinlesion.inference.averages import sigmoid as sigmoid
 
 FEATURE_ROWS = 4096
 # From so many images on, constants save more than it takes to make them: a second or two.

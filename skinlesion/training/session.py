@@ -17,6 +17,7 @@ from skinlesion.data.store import Dataset
 from skinlesion.errors import DataError
 from skinlesion.folders import atomic_path
 from skinlesion.losses import fitted_loss
+from skinlesion.odds import sigmoid
 from skinlesion.progress import Reporter
 from skinlesion.runs import RunDir, read_json, write_json
 from skinlesion.tables import TRAIN, VAL, write_rows
@@ -24,7 +25,6 @@ from skinlesion.training.checkpoint import Checkpoints, History
 from skinlesion.training.examples import Examples
 from skinlesion.training.fit import chosen_epoch, fit
 from skinlesion.training.precision import copy_weights
-from skinlesion.training.predict import sigmoid
 from skinlesion.training.tasks import Job, Logits
 from skinlesion.training.tracking import Follow, followed
 from skinlesion.training.unfreezing import make_stages

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from skinlesion.metrics.arrays import checked
-from skinlesion.metrics.logistic import logit
 from skinlesion.metrics.recalibration import LOGIT_CLIP
 from skinlesion.metrics.scores import ratio
+from skinlesion.odds import logit
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from skinlesion.metrics.arrays import checked, checked_probs, refuse_one_class
-from skinlesion.metrics.logistic import fit_logistic, log_likelihood, sigmoid
+from skinlesion.metrics.logistic import fit_logistic, log_likelihood
 from skinlesion.metrics.recalibration import LOGIT_CLIP
+from skinlesion.odds import sigmoid
 
 FIX = "use calibration: none, or a val split that holds both classes"
 # Fitted maps are applied closer to 0 and 1 than they are fitted, so that images stay in order.
