@@ -121,6 +121,13 @@ def test_it_diverges_above_four_times_the_best():
     assert not is_diverging([1.0, 3.9], 0.0)
 
 
+def test_an_easy_first_batch_is_no_best_loss():
+    # Measured: batches of 16 with a rare class that weighs more, before any step changed a weight.
+    assert not is_diverging([0.23, 0.75, 0.81, 3.47], 0.9)
+    assert not is_diverging([0.1] + 20 * [1.0], 0.9)
+    assert is_diverging([0.1] + 20 * [1.0] + 5 * [20.0], 0.9)
+
+
 def test_the_command_writes_a_curve_and_makes_no_run(type_command, tmp_path, dataset):
     config = tmp_path / "one.yaml"
     config.write_text(to_yaml(train_config(dataset)))
