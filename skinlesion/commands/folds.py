@@ -188,8 +188,6 @@ class _Job:
         if fold.is_finished():
             self.reporter.say(f"{what}: finished already")
             return
-        if fold.path.exists() and not fold.is_run():
-            fold.remove()  # killed while it was made: nothing is in it yet
         self.reporter.say(f"{what}: {fold.path}")
         arguments = [self.command, "--config", str(made.config), "--set", f"fold.index={number}"]
         if self.parent:
