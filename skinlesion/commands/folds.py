@@ -13,7 +13,7 @@ from skinlesion import provenance
 from skinlesion.config import FinetuneConfig, Fold, TrainConfig, read_yaml, to_yaml, validate
 from skinlesion.data.store import open_dataset
 from skinlesion.ensemble import COMBINERS
-from skinlesion.errors import ConfigError, DataError, IntegrityError
+from skinlesion.errors import ConfigError, DataError, IntegrityError, SkinlesionError
 from skinlesion.metrics.scores import SCORES
 from skinlesion.processes import run_command
 from skinlesion.progress import Reporter
@@ -194,7 +194,11 @@ class _Job:
             arguments += ["--run", str(self.parent.fold(number).path), "--out", str(fold.path)]
         else:
             arguments += ["--run", str(fold.path)]
-        self.launch([*arguments, "--resume"])
+        try:
+            self.launch([*arguments, "--resume"])
+        except SkinlesionError as error:
+            error.what = f"{what}: {error.what}"
+            raise
 
 
 def _assemble(made: RunDir, folds: list[RunDir], examples: Examples) -> None:
