@@ -300,7 +300,9 @@ def expand(path: Path) -> list[Path]:
     if not set(str(path)) & set("*?["):
         raise DataError(f"there is no run {path}", expected="a run folder, or a glob of them")
     anchor = Path(path.anchor)
-    return sorted(anchor.glob(str(path.relative_to(anchor))))
+    found = sorted(anchor.glob(str(path.relative_to(anchor))))
+    # As in the shell: a hidden folder is a run that is being made or replaced.
+    return [one for one in found if one.name[0] != "." or path.name[0] == "."]
 
 
 def environment() -> dict[str, Any]:

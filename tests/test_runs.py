@@ -260,6 +260,15 @@ def test_the_latest_of_none_is_the_plain_name(tmp_path):
 # --- finding ----------------------------------------------------------------------------------
 
 
+def test_a_glob_finds_no_run_that_is_being_replaced(make_run, tmp_path):
+    for name in ("a", ".b.replaced"):
+        make_run(name)
+
+    runs, skipped = find_runs([tmp_path / "runs" / "*"])
+
+    assert ([run.name for run in runs], skipped) == (["a"], [])
+
+
 @pytest.mark.parametrize("pattern", ["runs/*", "runs/?", "runs/[ab]", "*/a"])
 @pytest.mark.parametrize("absolute", [True, False])
 def test_a_quoted_glob_finds_what_the_shell_would(
