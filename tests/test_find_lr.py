@@ -13,7 +13,6 @@ from training_fixtures import (
     run_train,
     train_config,
     use_tiny_backbone,
-    write_lesions,
 )
 
 from skinlesion.commands import find_lr
@@ -22,18 +21,9 @@ from skinlesion.errors import ConfigError, DataError
 from skinlesion.report.range_test import range_test_figure
 from skinlesion.training.lr_finder import RangeTest, is_diverging, smooth, steepest, valley
 
-pytestmark = [
-    pytest.mark.tensorflow,
-    # Keras 3.15 makes arrays of its variables by a protocol that NumPy 2.4 deprecates.
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
-]
+pytestmark = pytest.mark.tensorflow
 
 SWEEP = {"start": 1e-6, "stop": 1.0, "steps": 20, "smoothing": 0.5}
-
-
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory):
-    return write_lesions(tmp_path_factory.mktemp("data") / "dataset")
 
 
 @pytest.fixture(autouse=True)

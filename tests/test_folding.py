@@ -13,11 +13,7 @@ from skinlesion.models.building import POLICIES
 from skinlesion.training.fit import compile_model, every_layer
 from skinlesion.training.precision import twin
 
-pytestmark = [
-    pytest.mark.tensorflow,
-    # Keras 3.15 makes arrays of its variables by a protocol that NumPy 2.4 deprecates.
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
-]
+pytestmark = pytest.mark.tensorflow
 
 # How many normalisations follow a convolution. Half of DenseNet's come before one, and three of
 # AlexNet's follow the two joined halves of one.

@@ -15,9 +15,7 @@ from training_fixtures import (
     outcome,
     run_finetune,
     run_train,
-    use_tiny_backbone,
     uses,
-    write_lesions,
 )
 
 from skinlesion import provenance
@@ -30,24 +28,8 @@ from skinlesion.processes import refuse_failure, run_command, running
 from skinlesion.runs import RunDir, find_runs
 from skinlesion.tables import Predictions
 
-pytestmark = [
-    pytest.mark.tensorflow,
-    # Keras 3.15 makes arrays of its variables by a protocol that NumPy 2.4 deprecates.
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
-]
+pytestmark = [pytest.mark.tensorflow, pytest.mark.usefixtures("tiny_backbone")]
 EACH = {"fold": {"count": 3, "index": None}}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def tiny():
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        use_tiny_backbone(monkeypatch)
-        yield
-
-
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory):
-    return write_lesions(tmp_path_factory.mktemp("data") / "dataset")
 
 
 class Launch:
