@@ -15,7 +15,7 @@ from typing import Any
 
 from skinlesion import __version__
 from skinlesion.errors import ConfigError, DataError
-from skinlesion.folders import refuse_existing, write_text
+from skinlesion.folders import alone_in, refuse_existing, write_text
 
 RUNNING, FINISHED = "running", "finished"
 FOLDS = "folds"
@@ -168,7 +168,7 @@ def open_run(
 
     If the block raises before the first checkpoint, the new folder is removed and the one that was
     to be overwritten stands again: a run that never began leaves nothing. Ctrl-C leaves it, to be
-    resumed.
+    resumed. Other processes are kept out of the folder meanwhile.
 
     Args:
         path: The folder.
@@ -178,37 +178,42 @@ def open_run(
         overwrite: Replace a run.
 
     Raises:
-        DataError: If the folder exists and may not be used as asked.
+        DataError: If the folder exists and may not be used as asked, or another process uses it.
         ConfigError: If a run is to be resumed with another config.
     """
     run = RunDir(path)
     before = RunDir(path.with_name(f".{path.name}.replaced"))
-    if resume and run.is_run():
-        _refuse_changed_config(run, config)
-    else:
-        _make_run(run, before, overwrite=overwrite)
-    try:
-        if not run.is_run():
-            write_text(run.config, config)
-            run.update_record(kind=kind, status=RUNNING, **environment())
-        yield run
-    except Exception:
-        if not run.has_checkpoint():
-            run.remove()
-            if before.path.exists():
-                before.path.rename(path)
-        raise
-    finally:
-        before.remove()
+    is_resumed = resume and run.is_run()
+    if not is_resumed:
+        _make_run(run, before, config, kind=kind, overwrite=overwrite)
+    with alone_in(path):
+        if is_resumed:
+            _refuse_changed(run, config)
+        try:
+            yield run
+        except Exception:
+            if not run.has_checkpoint():
+                run.remove()
+                if before.path.exists():
+                    before.path.rename(path)
+            raise
+        finally:
+            before.remove()
 
 
-def _make_run(run: RunDir, before: RunDir, *, overwrite: bool) -> None:
-    """Make an empty folder; what stood there is ``before`` until the new run has begun."""
+def _make_run(run: RunDir, before: RunDir, config: str, *, kind: str, overwrite: bool) -> None:
+    """Make the folder, whole or not at all; what stood there is ``before`` until it has begun."""
     refuse_to_replace(run, overwrite=overwrite)
     if run.path.exists():
-        before.remove()
-        run.path.rename(before.path)
-    run.path.mkdir(parents=True)
+        with alone_in(run.path):
+            before.remove()
+            run.path.rename(before.path)
+    new = RunDir(run.path.with_name(f".{run.name}.new"))
+    new.remove()
+    new.path.mkdir(parents=True)
+    write_text(new.config, config)
+    new.update_record(kind=kind, status=RUNNING, **environment())
+    new.path.rename(run.path)
 
 
 def refuse_to_replace(run: RunDir, *, overwrite: bool) -> None:
@@ -221,7 +226,13 @@ def refuse_to_replace(run: RunDir, *, overwrite: bool) -> None:
         )
 
 
-def _refuse_changed_config(run: RunDir, config: str) -> None:
+def _refuse_changed(run: RunDir, config: str) -> None:
+    """Raise if ``run`` is not as it was found, or was begun with another config."""
+    if run.is_finished():
+        raise DataError(
+            f"{run.path} was finished by another process at this moment",
+            fix="repeat the command to see its results",
+        )
     before = run.config.read_text(encoding="utf-8").splitlines()
     changes = [
         line
@@ -289,7 +300,9 @@ def expand(path: Path) -> list[Path]:
     if not set(str(path)) & set("*?["):
         raise DataError(f"there is no run {path}", expected="a run folder, or a glob of them")
     anchor = Path(path.anchor)
-    return sorted(anchor.glob(str(path.relative_to(anchor))))
+    found = sorted(anchor.glob(str(path.relative_to(anchor))))
+    # As in the shell: a hidden folder is a run that is being made or replaced.
+    return [one for one in found if one.name[0] != "." or path.name[0] == "."]
 
 
 def environment() -> dict[str, Any]:

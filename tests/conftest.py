@@ -76,6 +76,24 @@ def unrendered(monkeypatch):
     monkeypatch.setattr(figures, "save", lambda figure, path: path.touch())
 
 
+@pytest.fixture(scope="module")
+def tiny_backbone():
+    """Within the module ``efficientnet_lite0`` is a network of three small blocks."""
+    from training_fixtures import use_tiny_backbone  # imports TensorFlow
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        use_tiny_backbone(monkeypatch)
+        yield
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    """A fabricated data set folder of 40 lesions, one for the module."""
+    from training_fixtures import write_lesions  # imports TensorFlow
+
+    return write_lesions(tmp_path_factory.mktemp("data") / "dataset")
+
+
 @pytest.fixture(scope="session")
 def real_data():
     """The folder of the real images; without it the test is skipped."""

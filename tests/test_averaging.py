@@ -8,11 +8,7 @@ from skinlesion.config import Recipe, TrainConfig, validate
 from skinlesion.errors import ConfigError
 from skinlesion.training.averaging import make_average
 
-pytestmark = [
-    pytest.mark.tensorflow,
-    # Keras 3.15 makes arrays of its variables by a protocol that NumPy 2.4 deprecates.
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
-]
+pytestmark = pytest.mark.tensorflow
 
 EMA = {"name": "ema", "decay": 0.5}
 LAST_TWO = {"name": "last_epochs", "epochs": 2}

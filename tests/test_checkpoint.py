@@ -7,11 +7,7 @@ import pytest
 from skinlesion.errors import DataError
 from skinlesion.training.checkpoint import Checkpoints
 
-pytestmark = [
-    pytest.mark.tensorflow,
-    # Keras 3.15 makes arrays of its variables by a protocol that NumPy 2.4 deprecates.
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
-]
+pytestmark = pytest.mark.tensorflow
 
 HISTORY = [{"epoch": 1, "loss": 0.1 + 0.2, "val_auc": 1 / 3}]
 

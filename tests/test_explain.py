@@ -14,11 +14,7 @@ from skinlesion.explain import BASELINES, METHODS, ONE_SIDED, baseline_of
 from skinlesion.explain.batches import BATCH
 from skinlesion.models import build_model
 
-pytestmark = [
-    pytest.mark.tensorflow,
-    # Keras 3.15 makes arrays of its variables by a protocol that NumPy 2.4 deprecates.
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
-]
+pytestmark = pytest.mark.tensorflow
 
 OPTIONS = {
     "gradcam": {},

@@ -2,6 +2,7 @@
 
 import csv
 import functools
+import itertools
 import json
 import shutil
 
@@ -11,14 +12,14 @@ from PIL import Image
 from test_recipe_fields import fields_of
 from training_fixtures import (
     QuickReporter,
-    run_train,
-    train_config,
+    combine_pair,
+    train_pair,
     use_tiny_backbone,
     write_lesions,
 )
 
-from skinlesion.commands import bundle, ensemble, explain, tta
-from skinlesion.config import EnsembleConfig, ExplainConfig, TtaConfig
+from skinlesion.commands import bundle, explain, tta
+from skinlesion.config import ExplainConfig, TtaConfig
 from skinlesion.data.store import open_dataset
 from skinlesion.errors import ConfigError, DataError, IntegrityError
 from skinlesion.progress import Reporter
@@ -27,11 +28,7 @@ from skinlesion.report.overlay import lay_over, scale_of
 from skinlesion.runs import RunDir
 from skinlesion.tables import Predictions
 
-pytestmark = [
-    pytest.mark.tensorflow,
-    # Keras 3.15 makes arrays of its variables by a protocol that NumPy 2.4 deprecates.
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
-]
+pytestmark = pytest.mark.tensorflow
 
 WORST = 2
 QUICK = {"name": "occlusion", "window": 0.5, "stride": 0.5}
@@ -43,14 +40,10 @@ def folder(tmp_path_factory):
     place = tmp_path_factory.mktemp("explain")
     with pytest.MonkeyPatch.context() as monkeypatch:
         use_tiny_backbone(monkeypatch)
-        dataset = write_lesions(place / "dataset")
-        for name, changes in {"a": {}, "b": {"seed": 1, "model.image_size": 48}}.items():
-            run = run_train(train_config(dataset, **{"epochs": 1, **changes}), place / name)
-            for split in ("val", "test"):
-                _confuse(run, split)
-        for method in ("mean", "majority_vote"):
-            members = EnsembleConfig(members=(place / "a", place / "b"), method=method)
-            ensemble.run(members, place / method, reporter=QuickReporter())
+        train_pair(place)
+        for name, split in itertools.product("ab", ("val", "test")):
+            _confuse(RunDir(place / name), split)
+        combine_pair(place)
         yield place
 
 

@@ -41,11 +41,7 @@ from skinlesion.inference.runtimes import network_of, open_litert, open_onnx
 onnx = pytest.importorskip("onnx", reason="the extra export is not installed")
 helper = onnx.helper
 
-pytestmark = [
-    pytest.mark.tensorflow,
-    # Keras 3.15 makes arrays of its variables by a protocol that NumPy 2.4 deprecates.
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
-]
+pytestmark = pytest.mark.tensorflow
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,7 @@ from skinlesion.models import BACKBONES
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="the extra export is not installed")
 
-pytestmark = [
-    pytest.mark.tensorflow,
-    # Keras 3.15 makes arrays of its variables by a protocol that NumPy 2.4 deprecates.
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
-]
+pytestmark = pytest.mark.tensorflow
 # Odd, so that "same" padding has an odd pixel to put somewhere.
 SIZES = {"alexnet": 67, "inceptionv3": 75}
 

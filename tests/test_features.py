@@ -14,7 +14,6 @@ from training_fixtures import (
     head_config,
     outcome,
     run_train,
-    use_tiny_backbone,
     write_lesions,
 )
 
@@ -24,11 +23,7 @@ from skinlesion.data.sampling import Images
 from skinlesion.data.store import PixelStore
 from skinlesion.training.features import FeatureCache, View, read_features, write_features
 
-pytestmark = [
-    pytest.mark.tensorflow,
-    # Keras 3.15 makes arrays of its variables by a protocol that NumPy 2.4 deprecates.
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
-]
+pytestmark = [pytest.mark.tensorflow, pytest.mark.usefixtures("tiny_backbone")]
 
 ALL = sum(COUNTS.values())
 VALUES = np.random.default_rng(0).normal(size=(5, 3)).astype("float32")
@@ -142,13 +137,6 @@ def test_clean_view_depends_on_nothing_random(tmp_path, of_cache):
 
 
 # --- runs ----------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module", autouse=True)
-def tiny():
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        use_tiny_backbone(monkeypatch)
-        yield
 
 
 @pytest.fixture(scope="module")

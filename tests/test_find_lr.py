@@ -13,26 +13,17 @@ from training_fixtures import (
     run_train,
     train_config,
     use_tiny_backbone,
-    write_lesions,
 )
 
 from skinlesion.commands import find_lr
 from skinlesion.config import FinetuneConfig, TrainConfig, load_recipe, to_yaml
 from skinlesion.errors import ConfigError, DataError
+from skinlesion.report.range_test import range_test_figure
 from skinlesion.training.lr_finder import RangeTest, is_diverging, smooth, steepest, valley
 
-pytestmark = [
-    pytest.mark.tensorflow,
-    # Keras 3.15 makes arrays of its variables by a protocol that NumPy 2.4 deprecates.
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
-]
+pytestmark = pytest.mark.tensorflow
 
 SWEEP = {"start": 1e-6, "stop": 1.0, "steps": 20, "smoothing": 0.5}
-
-
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory):
-    return write_lesions(tmp_path_factory.mktemp("data") / "dataset")
 
 
 @pytest.fixture(autouse=True)
@@ -119,6 +110,24 @@ def test_suggestions_leave_out_both_ends():
 def test_it_diverges_above_four_times_the_best():
     assert is_diverging([1.0, 4.1], 0.0)
     assert not is_diverging([1.0, 3.9], 0.0)
+
+
+def test_an_easy_first_batch_is_no_best_loss():
+    # Measured: batches of 16 with a rare class that weighs more, before any step changed a weight.
+    assert not is_diverging([0.23, 0.75, 0.81, 3.47], 0.9)
+    assert not is_diverging([0.1] + 20 * [1.0], 0.9)
+    assert is_diverging([0.1] + 20 * [1.0] + 5 * [20.0], 0.9)
+
+
+def test_the_figure_shows_the_fall_whatever_the_first_steps_were():
+    rates = np.geomspace(1e-6, 1e-1, 40)
+    smoothed = np.r_[[0.1, 0.2], np.linspace(1.4, 0.5, 30), np.geomspace(1, 1e6, 8)]
+
+    figure = range_test_figure(rates, smoothed, smoothed, {}, title="x")
+
+    low, high = figure.axes[0].get_ylim()
+    assert 0 <= low < 0.5
+    assert 1.4 < high < 2.5
 
 
 def test_the_command_writes_a_curve_and_makes_no_run(type_command, tmp_path, dataset):

@@ -15,9 +15,7 @@ from training_fixtures import (
     outcome,
     run_finetune,
     run_train,
-    use_tiny_backbone,
     uses,
-    write_lesions,
 )
 
 from skinlesion import provenance
@@ -26,28 +24,12 @@ from skinlesion.commands import ensemble, folds, tta
 from skinlesion.config import EnsembleConfig, TrainConfig, TtaConfig, load_config
 from skinlesion.data.splits import deal_folds
 from skinlesion.errors import ConfigError, DataError, IntegrityError
-from skinlesion.processes import refuse_failure, running
+from skinlesion.processes import refuse_failure, run_command, running
 from skinlesion.runs import RunDir, find_runs
 from skinlesion.tables import Predictions
 
-pytestmark = [
-    pytest.mark.tensorflow,
-    # Keras 3.15 makes arrays of its variables by a protocol that NumPy 2.4 deprecates.
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
-]
+pytestmark = [pytest.mark.tensorflow, pytest.mark.usefixtures("tiny_backbone")]
 EACH = {"fold": {"count": 3, "index": None}}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def tiny():
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        use_tiny_backbone(monkeypatch)
-        yield
-
-
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory):
-    return write_lesions(tmp_path_factory.mktemp("data") / "dataset")
 
 
 class Launch:
@@ -205,7 +187,6 @@ def test_killed_inside_a_fold_and_resumed(made, dataset, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run_train(inside, tmp_path / "x" / "fold0", reporter=reporter)
     assert RunDir(tmp_path / "x" / "fold0").has_checkpoint()
-    (tmp_path / "x" / "fold1").mkdir()  # killed between two lines
 
     run = cross_validate(config, tmp_path / "x", resume=True)
 
@@ -222,9 +203,9 @@ def test_a_finished_one_is_returned_at_once(made, dataset):
 
 def test_a_fold_that_fails_at_once_leaves_nothing(dataset, tmp_path):
     def fail(arguments):
-        refuse_failure(3, "fold 1 of 3")
+        refuse_failure(3, "train")
 
-    with pytest.raises(DataError, match="fold 1 of 3 failed"):
+    with pytest.raises(DataError, match="fold 1 of 3: train failed"):
         cross_validate(head_config(dataset, **EACH), tmp_path / "x", launch=fail)
 
     assert not (tmp_path / "x").exists()
@@ -335,6 +316,25 @@ def test_the_exit_code_of_a_process_becomes_its_error(code, error):
 def test_a_process_runs_a_command_and_gives_its_exit_code():
     with running(["config", "validate", "nowhere.yaml"], stderr=subprocess.DEVNULL) as process:
         assert process.wait() == 2
+
+
+def test_the_error_of_a_command_is_raised_here_and_printed_nowhere(capfd, tmp_path):
+    missing = tmp_path / "nowhere.yaml"
+
+    with pytest.raises(ConfigError) as caught:
+        run_command(["train", "--config", str(missing)], quiet=True)
+
+    assert str(missing) in str(caught.value)
+    assert "above" not in str(caught.value)
+    shown = capfd.readouterr()
+    assert (shown.out, shown.err) == ("", "")
+
+
+def test_a_usage_error_is_printed_by_the_process_itself(capfd):
+    with pytest.raises(ConfigError, match="train failed; its own message is above"):
+        run_command(["train", "--no-such-option"])
+
+    assert "No such option" in capfd.readouterr().err
 
 
 def test_a_process_ends_when_its_parent_is_killed():

@@ -7,25 +7,14 @@ import keras
 import numpy as np
 import pytest
 from keras.src.legacy.saving import legacy_h5_format
-from training_fixtures import BACKBONE, tiny_network, use_tiny_backbone
+from training_fixtures import BACKBONE, tiny_network
 
 from skinlesion.commands import weights
 from skinlesion.errors import ConfigError, DataError
 from skinlesion.models import build_model
 from skinlesion.models.foreign import copy_foreign, read_foreign
 
-pytestmark = [
-    pytest.mark.tensorflow,
-    # Keras 3.15 makes arrays of its variables by a protocol that NumPy 2.4 deprecates.
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
-]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def tiny():
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        use_tiny_backbone(monkeypatch)
-        yield
+pytestmark = [pytest.mark.tensorflow, pytest.mark.usefixtures("tiny_backbone")]
 
 
 @pytest.fixture

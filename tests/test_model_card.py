@@ -9,7 +9,8 @@ from skinlesion.commands import evaluate
 from skinlesion.config import EvaluateConfig
 from skinlesion.progress import Reporter
 from skinlesion.report.model_card import plain
-from skinlesion.report.subjects import Foreign
+from skinlesion.report.subjects import Foreign, kind_of
+from skinlesion.runs import write_json
 
 pytestmark = pytest.mark.usefixtures("unrendered")
 
@@ -44,6 +45,33 @@ def test_it_states_every_score_with_its_interval(make_run, card):
         assert f"| {name.replace('_', ' ')} | {value} |" in text
     assert "TP 2, FN 1, FP 2, TN 3" in text
     assert "| Youden on val | 0.4 | 2 | 1 | 2 | 3 |" in text
+
+
+def test_views_are_of_the_model_of_another_run(make_run, card):
+    parent = make_run("a")
+    write_json(parent.model, {"backbone": "resnet50", "parameters": 1234, "image_size": 96})
+    views = {"kind": "tta", "parent": "runs/a", "views": ["identity", "rotate90"]}
+    averaged = make_run("b", **views)
+    parent.path.rename(parent.path.with_name(".a"))  # not to be evaluated
+    averaged.update_record(parent="runs/.a")
+
+    text, metrics = card()
+
+    assert metrics["kind"] == "resnet50, 2 views"
+    for line in ("architecture: resnet50, 2 views", "parameters: 1234", "input: 96"):
+        assert f"- {line}\n" in text
+
+
+def test_another_model_in_the_parents_place_says_nothing(make_run, card):
+    parent = make_run("a")
+    write_json(parent.model, {"backbone": "alexnet", "parameters": 1234, "image_size": 96})
+    parent.path.rename(parent.path.with_name(".a"))
+    make_run("b", kind="tta", parent="runs/.a", views=["identity"])
+
+    text, metrics = card()
+
+    assert metrics["kind"] == "resnet50, 1 view"
+    assert "- parameters: not recorded\n" in text
 
 
 def test_it_has_its_sections_and_says_what_it_is_not(make_run, card):
@@ -101,3 +129,16 @@ def test_hostile_text_stays_text(make_run, card):
 
 def test_plain_is_one_line():
     assert plain("a\nb\t<c>*") == "a b &lt;c>\\*"
+
+
+@pytest.mark.parametrize(
+    ("record", "kind"),
+    [
+        ({"kind": "finetune", "backbone": "alexnet"}, "alexnet"),
+        ({"kind": "folds", "backbone": "alexnet", "k": 5}, "alexnet, 5 folds"),
+        ({"kind": "soup", "backbone": "alexnet"}, "alexnet, soup"),
+        ({"kind": "ensemble", "method": "mean"}, "ensemble (mean)"),
+    ],
+)
+def test_a_leaderboard_says_what_predicted(record, kind):
+    assert kind_of(record) == kind

@@ -12,11 +12,7 @@ from skinlesion.errors import ConfigError
 from skinlesion.models import BACKBONES, alexnet, build_model
 from skinlesion.models.scaling import SCALINGS
 
-pytestmark = [
-    pytest.mark.tensorflow,
-    # Keras 3.15 makes arrays of its variables by a protocol that NumPy 2.4 deprecates.
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
-]
+pytestmark = pytest.mark.tensorflow
 
 APPLICATIONS = {
     "inceptionv3": keras.applications.InceptionV3,

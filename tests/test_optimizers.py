@@ -7,11 +7,7 @@ import pytest
 from skinlesion.config import AdamW, Lion, Schedule, Sgd
 from skinlesion.training.optimizers import OneCycle, WarmupDecay, make_optimizer
 
-pytestmark = [
-    pytest.mark.tensorflow,
-    # Keras 3.15 makes arrays of its variables by a protocol that NumPy 2.4 deprecates.
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
-]
+pytestmark = pytest.mark.tensorflow
 
 OPTIMIZERS = {
     "adamw": AdamW(name="adamw", learning_rate=0.1, weight_decay=0.5),

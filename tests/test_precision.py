@@ -11,8 +11,6 @@ from training_fixtures import (
     outcome,
     run_train,
     train_config,
-    use_tiny_backbone,
-    write_lesions,
 )
 
 from skinlesion.config import ModelConfig
@@ -26,25 +24,9 @@ from skinlesion.tables import Predictions
 from skinlesion.training import precision, session
 from skinlesion.training.fit import every_layer
 
-pytestmark = [
-    pytest.mark.tensorflow,
-    # Keras 3.15 makes arrays of its variables by a protocol that NumPy 2.4 deprecates.
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
-]
+pytestmark = [pytest.mark.tensorflow, pytest.mark.usefixtures("tiny_backbone")]
 
 TINY = ModelConfig(backbone="efficientnet_lite0", weights="none", image_size=SIZE)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def tiny():
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        use_tiny_backbone(monkeypatch)
-        yield
-
-
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory):
-    return write_lesions(tmp_path_factory.mktemp("data") / "dataset")
 
 
 @pytest.fixture(scope="module")

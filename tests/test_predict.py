@@ -24,11 +24,7 @@ from skinlesion.tables import Predictions
 from skinlesion.training import inference
 from skinlesion.training.inference import Predictor
 
-pytestmark = [
-    pytest.mark.tensorflow,
-    # Keras 3.15 makes arrays of its variables by a protocol that NumPy 2.4 deprecates.
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
-]
+pytestmark = pytest.mark.tensorflow
 
 SPLITS = ("val", "test")
 CLEANING = {"border_crop": True, "hair_removal": True, "color_constancy": "shades_of_gray"}

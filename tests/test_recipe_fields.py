@@ -15,7 +15,6 @@ from training_fixtures import (
     run_finetune,
     run_train,
     train_config,
-    use_tiny_backbone,
     write_lesions,
 )
 
@@ -32,11 +31,7 @@ from skinlesion.config import (
 from skinlesion.errors import QualityGateError
 from skinlesion.models import build_model
 
-pytestmark = [
-    pytest.mark.tensorflow,
-    # Keras 3.15 makes arrays of its variables by a protocol that NumPy 2.4 deprecates.
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
-]
+pytestmark = [pytest.mark.tensorflow, pytest.mark.usefixtures("tiny_backbone")]
 
 FOCAL, SGD = {"loss.name": "focal"}, {"optimizer.name": "sgd"}
 LION = {"optimizer.name": "lion"}
@@ -203,13 +198,6 @@ def fields_of(schema, prefix=""):
             yield from (one for one in fields_of(section, inner) if not one.endswith(".name"))
         if not sections:
             yield prefix + name
-
-
-@pytest.fixture(scope="module", autouse=True)
-def tiny():
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        use_tiny_backbone(monkeypatch)
-        yield
 
 
 class Runs:

@@ -11,18 +11,13 @@ from training_fixtures import (
     run_finetune,
     run_train,
     train_config,
-    use_tiny_backbone,
     write_lesions,
 )
 
 from skinlesion.errors import ConfigError, DataError, IntegrityError
 from skinlesion.training import checkpoint
 
-pytestmark = [
-    pytest.mark.tensorflow,
-    # Keras 3.15 makes arrays of its variables by a protocol that NumPy 2.4 deprecates.
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
-]
+pytestmark = [pytest.mark.tensorflow, pytest.mark.usefixtures("tiny_backbone")]
 
 RANDOM = {
     "epochs": 3,
@@ -48,18 +43,6 @@ CONFIGS = {
     "last-epochs": lambda dataset: train_config(dataset, **RANDOM, **LAST_EPOCHS),
     "head": lambda dataset: head_config(dataset, feature_views=2, **RANDOM),
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def tiny():
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        use_tiny_backbone(monkeypatch)
-        yield
-
-
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory):
-    return write_lesions(tmp_path_factory.mktemp("data") / "dataset")
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from skinlesion import runs
 from skinlesion.errors import ConfigError, DataError
 from skinlesion.runs import (
     RunDir,
@@ -129,6 +130,43 @@ def test_resuming_what_is_not_there_begins_it(tmp_path):
         assert run.is_run()
 
 
+@pytest.mark.parametrize("how", ["resume", "overwrite"])
+def test_a_run_that_another_process_is_at_is_left_alone(begun, how):
+    with open_train(begun.path, resume=True) as run:
+        checkpoint(run)
+
+        with (
+            pytest.raises(DataError, match="another process is at work in"),
+            open_train(begun.path, **{how: True}),
+        ):
+            pytest.fail("the block ran")
+
+        assert begun.has_checkpoint()
+    with open_train(begun.path, **{how: True}) as run:
+        assert run.is_run()
+
+
+def test_a_run_that_was_finished_meanwhile_is_not_trained_again(begun):
+    begun.finish(seconds=1.5)
+
+    with pytest.raises(DataError, match="was finished"), open_train(begun.path, resume=True):
+        pytest.fail("the block ran")
+
+    assert begun.is_finished()
+
+
+def test_killed_while_it_is_made_it_can_be_resumed(tmp_path, monkeypatch):
+    def kill():
+        left = {path: path.read_text() for path in tmp_path.rglob("*") if path.is_file()}
+        assert [path.name for path in left] == ["config.yaml"]
+        assert not (tmp_path / "run").exists()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runs, "environment", kill)
+    with pytest.raises(KeyboardInterrupt), open_train(tmp_path / "run"):
+        pytest.fail("the block ran")
+
+
 # --- overwriting ------------------------------------------------------------------------------
 
 
@@ -220,6 +258,15 @@ def test_the_latest_of_none_is_the_plain_name(tmp_path):
 
 
 # --- finding ----------------------------------------------------------------------------------
+
+
+def test_a_glob_finds_no_run_that_is_being_replaced(make_run, tmp_path):
+    for name in ("a", ".b.replaced"):
+        make_run(name)
+
+    runs, skipped = find_runs([tmp_path / "runs" / "*"])
+
+    assert ([run.name for run in runs], skipped) == (["a"], [])
 
 
 @pytest.mark.parametrize("pattern", ["runs/*", "runs/?", "runs/[ab]", "*/a"])

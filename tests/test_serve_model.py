@@ -14,28 +14,23 @@ import requests
 from PIL import Image
 from training_fixtures import (
     QuickReporter,
-    run_train,
-    train_config,
+    combine_pair,
+    train_pair,
     use_tiny_backbone,
-    write_lesions,
 )
 from web_fixtures import serving
 
 from skinlesion import api
 from skinlesion.commands import bundle as bundling
-from skinlesion.commands import ensemble, explain, serve
+from skinlesion.commands import explain, serve
 from skinlesion.commands.serve import Served
-from skinlesion.config import EnsembleConfig, ExplainConfig
+from skinlesion.config import ExplainConfig
 from skinlesion.data.images import ImageBytes
 from skinlesion.data.store import open_dataset
 from skinlesion.report.overlay import LINE, MARGIN, SIDE
 from skinlesion.training import inference
 
-pytestmark = [
-    pytest.mark.tensorflow,
-    # Keras 3.15 makes arrays of its variables by a protocol that NumPy 2.4 deprecates.
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
-]
+pytestmark = pytest.mark.tensorflow
 
 
 @pytest.fixture(scope="module")
@@ -44,12 +39,8 @@ def made(tmp_path_factory):
     place = tmp_path_factory.mktemp("made")
     with pytest.MonkeyPatch.context() as monkeypatch:
         use_tiny_backbone(monkeypatch)
-        dataset = write_lesions(place / "dataset")
-        for name, changes in {"a": {}, "b": {"seed": 1, "model.image_size": 48}}.items():
-            run_train(train_config(dataset, **{"epochs": 1, **changes}), place / name)
-        for method in ("mean", "majority_vote"):
-            members = EnsembleConfig(members=(place / "a", place / "b"), method=method)
-            ensemble.run(members, place / method, reporter=QuickReporter())
+        train_pair(place)
+        combine_pair(place)
         pixels = open_dataset(place / "dataset").pixels.read(np.arange(6))
         for number, image in enumerate(pixels):
             picture = Image.fromarray(image).resize((90 + number, 70))

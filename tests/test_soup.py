@@ -31,11 +31,7 @@ from skinlesion.runs import RunDir, read_json
 from skinlesion.tables import Predictions
 from skinlesion.training.soup import greedy_soup, uniform_soup
 
-pytestmark = [
-    pytest.mark.tensorflow,
-    # Keras 3.15 makes arrays of its variables by a protocol that NumPy 2.4 deprecates.
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
-]
+pytestmark = pytest.mark.tensorflow
 
 
 # --- which members are averaged ----------------------------------------------------------------
@@ -106,11 +102,6 @@ def tiny():
     with pytest.MonkeyPatch.context() as monkeypatch:
         use_tiny_backbone(monkeypatch)
         yield
-
-
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory):
-    return write_lesions(tmp_path_factory.mktemp("data") / "dataset")
 
 
 @pytest.fixture(scope="module")

@@ -11,18 +11,12 @@ from training_fixtures import (
     outcome,
     run_train,
     train_config,
-    use_tiny_backbone,
-    write_lesions,
 )
 
 from skinlesion.errors import MissingExtraError
 from skinlesion.training.tracking import flattened
 
-pytestmark = [
-    pytest.mark.tensorflow,
-    # Keras 3.15 makes arrays of its variables by a protocol that NumPy 2.4 deprecates.
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
-]
+pytestmark = [pytest.mark.tensorflow, pytest.mark.usefixtures("tiny_backbone")]
 TRACKING = {"tracking": {"name": "mlflow", "uri": "file:store", "experiment": "moles"}}
 
 
@@ -48,18 +42,6 @@ class Client:
 
     def told(self, name):
         return [arguments for called, *arguments in self.calls if called == name]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def tiny():
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        use_tiny_backbone(monkeypatch)
-        yield
-
-
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory):
-    return write_lesions(tmp_path_factory.mktemp("data") / "dataset")
 
 
 @pytest.fixture

@@ -38,11 +38,7 @@ from skinlesion.training.checkpoint import Checkpoints
 from skinlesion.training.fit import best_epoch, fit, validation_scores
 from skinlesion.training.predict import fixed_forward, forward, predict_logits
 
-pytestmark = [
-    pytest.mark.tensorflow,
-    # Keras 3.15 makes arrays of its variables by a protocol that NumPy 2.4 deprecates.
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
-]
+pytestmark = pytest.mark.tensorflow
 
 MONITORS = ("val_auc", "val_average_precision", "val_balanced_accuracy", "val_loss")
 TRUTH = np.array([0, 0, 1, 1])
@@ -248,11 +244,6 @@ def tiny():
     with pytest.MonkeyPatch.context() as monkeypatch:
         use_tiny_backbone(monkeypatch)
         yield
-
-
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory):
-    return write_lesions(tmp_path_factory.mktemp("data") / "dataset")
 
 
 RANDOM = {"augment.rotate_degrees": 90, "augment.brightness": 0.1, "model.dropout": 0.3}

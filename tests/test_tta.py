@@ -29,11 +29,7 @@ from skinlesion.training import views
 from skinlesion.training.examples import dataset_of, held_out_examples
 from skinlesion.training.views import View, ViewLogits
 
-pytestmark = [
-    pytest.mark.tensorflow,
-    # Keras 3.15 makes arrays of its variables by a protocol that NumPy 2.4 deprecates.
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
-]
+pytestmark = pytest.mark.tensorflow
 
 HELD_OUT = COUNTS["val"] + COUNTS["test"]
 
@@ -43,11 +39,6 @@ def tiny():
     with pytest.MonkeyPatch.context() as monkeypatch:
         use_tiny_backbone(monkeypatch)
         yield
-
-
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory):
-    return write_lesions(tmp_path_factory.mktemp("data") / "dataset")
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ from training_fixtures import (
     run_train,
     stored_weights,
     train_config,
-    use_tiny_backbone,
     write_lesions,
 )
 
@@ -18,18 +17,7 @@ from skinlesion.errors import ConfigError
 from skinlesion.training import fit
 from skinlesion.training.unfreezing import make_stages, stage_of
 
-pytestmark = [
-    pytest.mark.tensorflow,
-    # Keras 3.15 makes arrays of its variables by a protocol that NumPy 2.4 deprecates.
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
-]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def tiny():
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        use_tiny_backbone(monkeypatch)
-        yield
+pytestmark = [pytest.mark.tensorflow, pytest.mark.usefixtures("tiny_backbone")]
 
 
 @pytest.fixture(scope="module")

@@ -28,11 +28,7 @@ from skinlesion.training.bundling import _names
 
 pytest.importorskip("onnxruntime", reason="the extra export is not installed")
 
-pytestmark = [
-    pytest.mark.tensorflow,
-    # Keras 3.15 makes arrays of its variables by a protocol that NumPy 2.4 deprecates.
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
-]
+pytestmark = pytest.mark.tensorflow
 SIZE = 40
 # A folder or file as for --onnxruntime-web; else what the command has downloaded before.
 RUNTIME = Path(os.environ.get("SKINLESION_ONNXRUNTIME_WEB", package.cached()))

@@ -17,11 +17,7 @@ from skinlesion.models import BACKBONES, build_model, efficientnet_lite
 from skinlesion.models.torch_file import read_state_dict
 from skinlesion.models.weights import pretrained
 
-pytestmark = [
-    pytest.mark.tensorflow,
-    # Keras 3.15 makes arrays of its variables by a protocol that NumPy 2.4 deprecates.
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
-]
+pytestmark = pytest.mark.tensorflow
 
 LITE = BACKBONES["efficientnet_lite0"]
 

@@ -10,8 +10,14 @@ import h5py
 import keras
 import numpy as np
 
-from skinlesion.commands import finetune, train
-from skinlesion.config import FinetuneConfig, PreprocessConfig, TrainConfig, validate
+from skinlesion.commands import ensemble, finetune, train
+from skinlesion.config import (
+    EnsembleConfig,
+    FinetuneConfig,
+    PreprocessConfig,
+    TrainConfig,
+    validate,
+)
 from skinlesion.data.store import write_dataset
 from skinlesion.models import building
 from skinlesion.models.backbones import BACKBONES, Backbone
@@ -192,6 +198,20 @@ def run_train(config, path, **options):
 
 def run_finetune(config, path, **options):
     return finetune.run(config, Path(path), **{"reporter": QuickReporter(), **options})
+
+
+def train_pair(place):
+    """Runs ``a`` and ``b``, which take images of two sizes, on a new ``dataset`` in ``place``."""
+    dataset = write_lesions(place / "dataset")
+    for name, changes in {"a": {}, "b": {"seed": 1, "model.image_size": 48}}.items():
+        run_train(train_config(dataset, **{"epochs": 1, **changes}), place / name)
+
+
+def combine_pair(place):
+    """Ensembles ``mean`` and ``majority_vote`` of what ``train_pair`` made."""
+    for method in ("mean", "majority_vote"):
+        members = EnsembleConfig(members=(place / "a", place / "b"), method=method)
+        ensemble.run(members, place / method, reporter=QuickReporter())
 
 
 def stored_weights(run):

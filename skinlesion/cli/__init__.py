@@ -77,13 +77,18 @@ SEVERAL = {
 ANYWHERE = ("-q", "--quiet", "--debug", "--offline")
 
 
-def main() -> None:
+def print_block(error: SkinlesionError) -> None:
+    """Say on stderr what went wrong."""
+    print(f"error: {error}", file=sys.stderr)
+
+
+def main(tell: Callable[[SkinlesionError], None] = print_block) -> None:
     """Run the command line; every error a user can cause ends in one block and its exit code."""
     arguments = sys.argv[1:]
     try:
         app(hoist(spread(arguments, SEVERAL), ANYWHERE))
     except SkinlesionError as error:
-        _fail(error, arguments)
+        _fail(error, arguments, tell)
     except OSError as error:
         if not error.filename and not error.strerror:
             raise
@@ -95,13 +100,16 @@ def main() -> None:
                 fix="choose another place, free some space, or change its permissions",
             ),
             arguments,
+            tell,
         )
 
 
-def _fail(error: SkinlesionError, arguments: list[str]) -> None:
+def _fail(
+    error: SkinlesionError, arguments: list[str], tell: Callable[[SkinlesionError], None]
+) -> None:
     if "--debug" in arguments:
         raise error
-    print(f"error: {error}", file=sys.stderr)
+    tell(error)
     sys.exit(error.exit_code)
 
 

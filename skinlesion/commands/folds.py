@@ -13,7 +13,7 @@ from skinlesion import provenance
 from skinlesion.config import FinetuneConfig, Fold, TrainConfig, read_yaml, to_yaml, validate
 from skinlesion.data.store import open_dataset
 from skinlesion.ensemble import COMBINERS
-from skinlesion.errors import ConfigError, DataError, IntegrityError
+from skinlesion.errors import ConfigError, DataError, IntegrityError, SkinlesionError
 from skinlesion.metrics.scores import SCORES
 from skinlesion.processes import run_command
 from skinlesion.progress import Reporter
@@ -188,15 +188,17 @@ class _Job:
         if fold.is_finished():
             self.reporter.say(f"{what}: finished already")
             return
-        if fold.path.exists() and not fold.is_run():
-            fold.remove()  # killed while it was made: nothing is in it yet
         self.reporter.say(f"{what}: {fold.path}")
         arguments = [self.command, "--config", str(made.config), "--set", f"fold.index={number}"]
         if self.parent:
             arguments += ["--run", str(self.parent.fold(number).path), "--out", str(fold.path)]
         else:
             arguments += ["--run", str(fold.path)]
-        self.launch([*arguments, "--resume"])
+        try:
+            self.launch([*arguments, "--resume"])
+        except SkinlesionError as error:
+            error.what = f"{what}: {error.what}"
+            raise
 
 
 def _assemble(made: RunDir, folds: list[RunDir], examples: Examples) -> None:

@@ -128,6 +128,7 @@ def _of_model(facts: Facts, metrics: Mapping[str, Any]) -> dict[str, str]:
     loss = settings.get("loss") if isinstance(settings.get("loss"), dict) else {}
     columns = ", ".join(metrics.get("subgroups", {}))
     calibrator = metrics.get("calibrator")
+    folder = "the folder of the run it was made from" if "views" in record else "the run's folder"
     # Without a record nobody knows how the model came about.
     trained = bool(record)
     return {
@@ -145,7 +146,7 @@ def _of_model(facts: Facts, metrics: Mapping[str, Any]) -> dict[str, str]:
         else "",
         "output": f"probability; {metrics['threshold_rule']}: {metrics['threshold']:.4g}",
         "code": f"skinlesion {record['skinlesion']}" if record.get("skinlesion") else "",
-        "specification": "model.json and the weights in the run's folder" if facts.model else "",
+        "specification": f"model.json and the weights in {folder}" if facts.model else "",
         "performance": f"in the report, with {metrics['config']['confidence']:.0%} intervals",
     }
 

@@ -46,7 +46,7 @@ class Facts:
         record: Its ``run.json``.
         config: Its ``config.yaml`` as text.
         settings: The same as values.
-        model: Its ``model.json``.
+        model: Its ``model.json``; of tta the one of the run it asked.
         splits: Images by split, as the run used them.
         learnt_from_split: How many images of the split it learnt from; None: not known.
         dataset: Its data set, if it is at hand and unchanged.
@@ -133,7 +133,7 @@ def gather(subject: Subject, split: str, foreign: Foreign | None, open_: Open) -
         record=record,
         config=run.config.read_text(encoding="utf-8") if run.config.exists() else "",
         settings=settings,
-        model=read_json(run.model) if run.model.exists() else {},
+        model=_model(run, record),
         splits=dict(Counter(used["split"])),
         learnt_from_split=len(learnt & set(subject.test.image_id.tolist())),
         dataset=dataset,
@@ -167,6 +167,15 @@ def _where(
             path = _at_hand(Path(str(inner["dataset"])), member)
             return path, str(entry.get("dataset") or "")
     return None, ""
+
+
+def _model(run: RunDir, record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The ``model.json`` of the run, or of the one it averages views of."""
+    if record.get("kind") == "tta" and record.get("parent"):
+        run = RunDir(_at_hand(Path(str(record["parent"])), run))
+    model = read_json(run.model) if run.model.exists() else {}
+    # Another run may have taken the parent's place since.
+    return model if model.get("backbone") in (None, record.get("backbone")) else {}
 
 
 def _at_hand(path: Path, run: RunDir) -> Path:

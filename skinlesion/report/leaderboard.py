@@ -24,8 +24,8 @@ class Row:
 
     Attributes:
         name: The run's name.
-        kind: Its backbone, such as ``efficientnet_lite0``, or ``ensemble (mean)``, or
-            ``CONSTANT`` for always answering benign.
+        kind: Its backbone, such as ``efficientnet_lite0`` or ``efficientnet_lite0, 8 views``, or
+            ``ensemble (mean)``, or ``CONSTANT`` for always answering benign.
         threshold: Malignant from this probability on; None for a constant answer.
         threshold_rule: Where the threshold is from, such as ``youden on val``.
         scores: By name, such as ``roc_auc``.

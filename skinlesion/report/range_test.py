@@ -44,8 +44,8 @@ def range_test_figure(
 
 def _shown(smoothed: np.ndarray) -> tuple[float, float]:
     """Ends of the vertical axis: the first steps are chance, and what diverges has no end."""
-    lowest = int(smoothed.argmin())
-    before = smoothed[min(len(smoothed) // 10, lowest) : lowest + 1]
-    low, high = float(before.min()), float(before.max())
+    later = smoothed[len(smoothed) // 10 :]
+    fall = later[: int(later.argmin()) + 1]
+    low, high = float(fall.min()), float(fall.max())
     space = HEADROOM * (high - low) or 1.0
-    return low - space, high + space
+    return max(low - space, 0.0), high + space  # no loss is negative

@@ -16,7 +16,7 @@ from skinlesion.errors import DataError
 from skinlesion.metrics.calibration import CALIBRATORS
 from skinlesion.metrics.thresholds import OPERATING_POINTS
 from skinlesion.progress import Reporter
-from skinlesion.runs import RunDir, find_runs
+from skinlesion.runs import FOLDS, RunDir, find_runs
 from skinlesion.tables import VAL, Predictions, floats, read_columns, refuse_duplicates
 
 NO_CALIBRATION = "none"
@@ -33,7 +33,7 @@ class Subject:
 
     Attributes:
         name: As the leaderboard shows it.
-        kind: Its architecture, or the ensemble's method.
+        kind: Its architecture, with views, folds or soup; or the ensemble's method.
         test: Predictions on the split.
         val: Predictions on val, where the threshold is fitted; None: there are none.
         classes: Names of label 0 and label 1.
@@ -99,11 +99,25 @@ def _subject(run: RunDir, split: str) -> Subject:
     test = Predictions.read_csv(run.predictions(split))
     provenance.refuse_leak(run, test.image_id.tolist(), split=split)
     record = run.record()
-    kind = record.get("backbone") or f"ensemble ({record.get('method')})"
     val_file = run.predictions(VAL)
     val = Predictions.read_csv(val_file) if val_file.exists() else None
     negative, positive = record["classes"]
-    return Subject(run.name, kind, test, val, (negative, positive), run)
+    return Subject(run.name, kind_of(record), test, val, (negative, positive), run)
+
+
+def kind_of(record: Mapping[str, Any]) -> str:
+    """What predicted, in a few words, by the content of ``run.json``."""
+    backbone = record.get("backbone")
+    if not backbone:
+        return f"ensemble ({record.get('method')})"
+    if record.get("kind") == "tta":
+        count = len(record["views"])
+        return f"{backbone}, {count} {'view' if count == 1 else 'views'}"
+    if record.get("kind") == FOLDS:
+        return f"{backbone}, {record['k']} folds"
+    if record.get("kind") == "soup":
+        return f"{backbone}, soup"
+    return str(backbone)
 
 
 def foreign_subject(split: str, table: Foreign) -> Subject:

@@ -229,6 +229,10 @@ class _Watch(keras.callbacks.Callback):
 
 
 def is_diverging(losses: Sequence[float], share: float) -> bool:
-    """Whether the last smoothed loss is above ``DIVERGED`` times the best."""
-    smoothed = smooth(np.array(losses), share)
-    return bool(smoothed[-1] > DIVERGED * smoothed.min())
+    """Whether the last smoothed loss is above ``DIVERGED`` times the best.
+
+    The first averages are of fewer losses than the ``1 / (1 - share)`` that later ones remember,
+    and one batch that is easy by chance makes them low: they do not count.
+    """
+    settled = smooth(np.array(losses), share)[round(1 / (1 - share)) - 1 :]
+    return bool(len(settled) and settled[-1] > DIVERGED * settled.min())
