@@ -73,7 +73,7 @@ def export_web(
         out: The folder; None: MODEL-web.
         images: Folder of images to compare on; None: the run's val.
         dtype: Of the stored kernels; None: the model's own.
-        onnxruntime_web: Its npm package, as a folder or a tarball; None: from the npm registry.
+        onnxruntime_web: Its npm package, as a folder or a tarball; None: from npm's registry.
         overwrite: Replace what stands there.
         progress: Tell on stderr how far it has come.
 
