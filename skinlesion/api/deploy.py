@@ -110,7 +110,7 @@ def serve(
     """Serve a page and an API that predict and explain, until SIGINT or SIGTERM.
 
     Args:
-        model: A run or a bundle; None: the package's own.
+        model: A run, a bundle or an export; None: the package's own.
         host: Address; one that others reach needs a token.
         port: 0: any that is free.
         token: That the API asks for; None: none.
