@@ -89,7 +89,7 @@ class Page:
         self.call("Emulation.setEmulatedMedia", features=[scheme])
         url = place if isinstance(place, str) else place.resolve().as_uri()
         self.call("Page.navigate", url=url)
-        begin = json.dumps(url.partition("://")[0] + ":")
+        begin = json.dumps(url.partition(":")[0] + ":")
         self.wait_for(f"document.readyState === 'complete' && location.protocol === {begin}")
 
     def choose(self, selector, paths):

@@ -10,7 +10,14 @@ import tensorflow as tf
 from training_fixtures import BACKBONE, SIZE, use_tiny_backbone
 
 from skinlesion.data.synthetic import draw_lesion
-from skinlesion.explain import BASELINES, METHODS, ONE_SIDED, baseline_of
+from skinlesion.explain import (
+    BASELINES,
+    METHODS,
+    ONE_SIDED,
+    baseline_of,
+    completeness_gap,
+    mean_map,
+)
 from skinlesion.explain.batches import BATCH
 from skinlesion.models import build_model
 
@@ -209,6 +216,22 @@ def test_integrated_gradients_add_up_to_the_change_of_the_logit(tiny, baseline):
     maps = explain("integrated_gradients", tiny, pixels, baseline=baseline, steps=128)
 
     np.testing.assert_allclose(maps.sum(axis=(1, 2)), change, rtol=0.02, atol=0.002)
+    gaps = completeness_gap(tiny, pixels, maps, baseline=baseline)
+    np.testing.assert_allclose(gaps, maps.sum(axis=(1, 2)) - change, atol=1e-5)
+    against = completeness_gap(tiny, pixels, -maps, baseline=baseline, sign=-1)
+    np.testing.assert_allclose(against, -gaps, atol=1e-5)
+    more = completeness_gap(tiny, pixels, maps + 0.01, baseline=baseline)
+    np.testing.assert_allclose(more - gaps, 0.01 * maps[0].size, rtol=1e-3)
+
+
+def test_members_of_unlike_sizes_still_add_up():
+    rng = np.random.default_rng(0)
+    small, large = (rng.uniform(1, 2, (2, side, side)).astype(np.float32) for side in (32, 48))
+
+    mean = mean_map([small, large], adding_up=True)
+
+    expected = (small.sum(axis=(1, 2)) + large.sum(axis=(1, 2))) / 2
+    np.testing.assert_allclose(mean.sum(axis=(1, 2)), expected, rtol=0.005)
 
 
 @pytest.mark.parametrize("steps", [2, BATCH, BATCH + 1])

@@ -168,6 +168,24 @@ def test_an_ensembles_map_is_the_mean_of_its_members(folder, tmp_path):
     assert probs[2] == pytest.approx((probs[0] + probs[1]) / 2)
 
 
+def test_how_far_integrated_gradients_do_not_add_up_is_in_the_table(folder, tmp_path):
+    gaps, told = {}, {}
+    for run, steps in (("a", 2), ("b", 2), ("mean", 2), ("a", 64)):
+        out = tmp_path / f"{run}{steps}"
+        method = {"name": "integrated_gradients", "steps": steps}
+        image = folder / "photo.png"
+        draw = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+        Image.fromarray(draw).save(image)
+        told[out.name] = run_explain(folder, out, run, method=method, images=(image,)).to_text()
+        gaps[out.name] = float(table_of(out)[0]["completeness_gap"])
+    run_explain(folder, tmp_path / "cam", method={"name": "gradcam"})
+
+    assert gaps["mean2"] == pytest.approx((gaps["a2"] + gaps["b2"]) / 2, abs=1e-5)
+    assert abs(gaps["a64"]) < abs(gaps["a2"])
+    assert f"to {abs(gaps['a2']):.2g}" in told["a2"]
+    assert {row["completeness_gap"] for row in table_of(tmp_path / "cam")} == {""}
+
+
 def test_an_ensembles_worst_mistakes_are_its_own(folder, tmp_path):
     run_explain(folder, tmp_path / "out", "mean", method=QUICK)
 

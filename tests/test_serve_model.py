@@ -22,7 +22,7 @@ from web_fixtures import serving
 
 from skinlesion import api
 from skinlesion.commands import bundle as bundling
-from skinlesion.commands import explain, serve
+from skinlesion.commands import explain, export, serve
 from skinlesion.commands.serve import Served
 from skinlesion.config import ExplainConfig
 from skinlesion.data.images import ImageBytes
@@ -165,6 +165,21 @@ def test_an_ensemble_that_votes_has_no_map_but_answers(made):
     assert 0 <= answer["low"] <= answer["high"] <= 1
 
 
+@pytest.mark.parametrize("format", ["onnx", "litert"])
+def test_an_export_is_served_with_its_answers_and_without_maps(made, tmp_path, format):
+    pytest.importorskip({"onnx": "onnxruntime", "litert": "ai_edge_litert"}[format])
+    export.run(made / "a", tmp_path / "e", format=format, reporter=QuickReporter())
+    visitor = Visitor(files_of(photos(made))[0], signal.SIGTERM, also=("/api/model",))
+
+    serve.run(tmp_path / "e", host="127.0.0.1", port=0, reporter=visitor)
+
+    visitor.thread.join(60)
+    answer, card = (answer.json() for answer in visitor.answers)
+    expected = next(iter(api.load_model(made / "a").predict(photos(made)[:1])))
+    assert answer["answers"][0]["probability"] == pytest.approx(expected.probability, abs=1e-5)
+    assert format in card["why_no_map"]
+
+
 def test_the_card_says_what_the_bundle_says(made, client):
     card = client.get("/api/model").json()
     told = client.model.predictor.description
@@ -178,9 +193,10 @@ def test_the_card_says_what_the_bundle_says(made, client):
 class Visitor(QuickReporter):
     """Once the server says where it is: asks it about a picture, then ends it by a signal."""
 
-    def __init__(self, file, ending):
+    def __init__(self, file, ending, *, also=()):
         super().__init__()
-        self.file, self.ending, self.thread, self.answers = file, ending, None, []
+        self.file, self.ending, self.also = file, ending, also
+        self.thread, self.answers = None, []
 
     def say(self, text):
         super().say(text)
@@ -192,13 +208,14 @@ class Visitor(QuickReporter):
         try:
             form = [("files", self.file)]
             self.answers.append(requests.post(f"{url}/api/predict", files=form, timeout=60))
+            self.answers += [requests.get(url + path, timeout=60) for path in self.also]
         finally:
             os.kill(os.getpid(), self.ending)
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
 def test_the_command_serves_until_it_is_told_to_stop(made, served, monkeypatch, ending):
-    monkeypatch.setattr(inference, "load_predictor", lambda path: served.predictor)
+    monkeypatch.setattr(inference, "load_predictor", lambda path, **_: served.predictor)
     before = signal.getsignal(ending)
     visitor = Visitor(files_of(photos(made))[0], ending)
     options = {"host": "127.0.0.1", "port": 0, "token": None, "max_file_mib": 1}

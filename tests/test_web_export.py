@@ -24,6 +24,7 @@ from skinlesion.commands import export_web
 from skinlesion.data.synthetic import draw_lesion
 from skinlesion.errors import ConfigError, DataError, IntegrityError, MissingExtraError
 from skinlesion.export.browser import package
+from skinlesion.export.browser.registry import registry
 from skinlesion.training.bundling import _names
 
 pytest.importorskip("onnxruntime", reason="the extra export is not installed")
@@ -199,6 +200,10 @@ def published(fake_package, monkeypatch, tmp_path):
     digest = base64.b64encode(hashlib.sha512(content).digest()).decode()
     monkeypatch.setattr(package, "INTEGRITY", f"sha512-{digest}")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for name in [name for name in os.environ if name.lower().startswith("npm_config_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("npm_config_userconfig", str(tmp_path / "npmrc"))
+    monkeypatch.chdir(tmp_path)
     return content
 
 
@@ -234,6 +239,39 @@ def test_the_package_is_downloaded_once(published, monkeypatch):
 
     assert first == second == {name: name.encode() * 3 for name in package.SHA256}
     assert asked == ["https://registry.npmjs.org/onnxruntime-web/-/onnxruntime-web-1.30.0.tgz"]
+
+
+def test_the_registry_is_the_one_that_npm_would_ask(published, monkeypatch, tmp_path):
+    asked = []
+    assert registry() == "https://registry.npmjs.org"
+    for name, line in {
+        "npmrc": "; mine\n//a.example/:_authToken=x\nregistry = ${WHERE}/npm/\n",
+        ".npmrc": '@scope:registry=https://scoped.example\nregistry="https://project.example"\n',
+    }.items():
+        (tmp_path / name).write_text(line)
+        monkeypatch.setenv("WHERE", "https://user.example")
+        asked.append(registry())
+    for name in ("NPM_CONFIG_REGISTRY", "npm_config_registry"):
+        monkeypatch.setenv(name, "http://127.0.0.1:4873/")
+        asked.append(registry())
+        monkeypatch.delenv(name)
+
+    local = "http://127.0.0.1:4873"
+    assert asked == ["https://user.example/npm", "https://project.example", local, local]
+    monkeypatch.setenv("npm_config_registry", "ftp://elsewhere")
+    with pytest.raises(ConfigError, match="ftp://elsewhere"):
+        package.runtime_files(None)
+
+
+def test_a_registry_that_does_not_answer_is_named_without_its_password(published, monkeypatch):
+    monkeypatch.setenv("npm_config_registry", "http://me:secret@127.0.0.1:9")
+
+    with pytest.raises(MissingExtraError) as refused:
+        package.runtime_files(None)
+
+    assert "127.0.0.1:9/onnxruntime-web/-/onnxruntime-web-1.30.0.tgz" in refused.value.expected
+    assert "npm_config_registry" in refused.value.fix
+    assert "secret" not in str(refused.value) + refused.value.expected
 
 
 def test_another_package_is_refused_and_not_kept(published, monkeypatch):

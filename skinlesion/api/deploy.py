@@ -73,7 +73,7 @@ def export_web(
         out: The folder; None: MODEL-web.
         images: Folder of images to compare on; None: the run's val.
         dtype: Of the stored kernels; None: the model's own.
-        onnxruntime_web: Its npm package, as a folder or a tarball; None: from the npm registry.
+        onnxruntime_web: Its npm package, as a folder or a tarball; None: from npm's registry.
         overwrite: Replace what stands there.
         progress: Tell on stderr how far it has come.
 
@@ -110,7 +110,7 @@ def serve(
     """Serve a page and an API that predict and explain, until SIGINT or SIGTERM.
 
     Args:
-        model: A run or a bundle; None: the package's own.
+        model: A run, a bundle or an export; None: the package's own.
         host: Address; one that others reach needs a token.
         port: 0: any that is free.
         token: That the API asks for; None: none.

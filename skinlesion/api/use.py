@@ -206,7 +206,8 @@ def explain(
         fields: Of the config, over ``config``.
 
     Returns:
-        ``path``, ``sheet``, and for each image ``subjects``, ``y_prob`` and ``maps``.
+        ``path``, ``sheet``, and for each image ``subjects``, ``y_prob`` and ``maps``; of
+            integrated gradients also ``gaps``.
 
     Raises:
         ConfigError: If there is no run, or the config is not valid.

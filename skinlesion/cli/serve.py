@@ -12,7 +12,8 @@ from skinlesion.cli.options import reporter
 
 def serve(
     model: Annotated[
-        Path | None, typer.Option("--model", help="Run or bundle; default the package's own.")
+        Path | None,
+        typer.Option("--model", help="Run, bundle or export; default the package's own."),
     ] = None,
     host: Annotated[
         str, typer.Option("--host", help="Address; one that others reach needs a token.")

@@ -128,7 +128,9 @@ def export(
     ] = None,
     onnxruntime_web: Annotated[
         Path | None,
-        typer.Option("--onnxruntime-web", help="web: its npm package; default from the registry."),
+        typer.Option(
+            "--onnxruntime-web", help="web: its npm package; default from npm's registry."
+        ),
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:

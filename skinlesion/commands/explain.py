@@ -13,6 +13,7 @@ from skinlesion import runtime
 from skinlesion.asking import Asked, Member, asked
 from skinlesion.bundle import Preprocessing, default_bundle
 from skinlesion.config import ExplainConfig, to_yaml
+from skinlesion.config.explain import IntegratedGradients
 from skinlesion.data.images import decode, raise_broken
 from skinlesion.data.store import Dataset, open_dataset
 from skinlesion.errors import ConfigError, DataError, IntegrityError
@@ -26,6 +27,7 @@ from skinlesion.runs import RunDir
 from skinlesion.tables import VAL, Predictions, write_rows
 
 SHEET, TABLE = "contact_sheet.png", "images.csv"
+COLUMNS = ["image", "label", "y_prob", "mistake", "completeness_gap", "picture"]
 # Of the side: by how much a map of single pixels is smoothed in pictures, or nothing is seen.
 SMOOTHING = {"integrated_gradients": 1 / 56}
 
@@ -55,6 +57,8 @@ class Outcome:
         subjects: The images, in the table's order.
         y_prob: What the model says of them, shape (n,), in [0, 1].
         maps: The evidence in logits, shape (n, s, s), s the model's input.
+        gaps: Sum of each map minus what it shares out, shape (n,); None unless the method is
+            integrated gradients.
     """
 
     path: Path
@@ -62,6 +66,7 @@ class Outcome:
     subjects: list[Subject]
     y_prob: np.ndarray = field(repr=False)
     maps: np.ndarray = field(repr=False)
+    gaps: np.ndarray | None = field(default=None, repr=False)
 
     @property
     def sheet(self) -> Path:
@@ -70,7 +75,13 @@ class Outcome:
 
     def to_text(self) -> str:
         """What the command prints."""
-        return f"wrote {self.path}: {len(self.subjects)} images by {self.method}; see {self.sheet}"
+        line = f"wrote {self.path}: {len(self.subjects)} images by {self.method}; see {self.sheet}"
+        if self.gaps is None:
+            return line
+        worst = np.abs(self.gaps).max()
+        return (
+            f"{line}\n  maps add up to the change of the logit to {worst:.2g}; more steps: closer"
+        )
 
 
 @dataclass(frozen=True)
@@ -81,11 +92,13 @@ class _Answer:
         pixels: As the model takes them, shape (n, s, s, 3), float32 in [0, 255].
         y_prob: Shape (n,).
         maps: Shape (n, s, s).
+        gaps: As in ``Outcome``.
     """
 
     pixels: np.ndarray
     y_prob: np.ndarray
     maps: np.ndarray
+    gaps: np.ndarray | None
 
 
 def run(
@@ -115,13 +128,13 @@ def run(
             _ask(member, pixels, config, bar.advance)
             for member, pixels in zip(whole.members, stored, strict=True)
         ]
-    answer = _mean(answers)
+    answer = _mean(answers, config.method.name)
     if (views := max(member.views for member in whole.members)) > 1:
         reporter.say(f"maps and p are of the upright view; predict averages {views}")
     with new_folder(out, overwrite=overwrite) as folder:
         (folder / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
         _write(folder, config, whole.target, subjects, answer)
-    return Outcome(out, config.method.name, subjects, answer.y_prob, answer.maps)
+    return Outcome(out, config.method.name, subjects, answer.y_prob, answer.maps, answer.gaps)
 
 
 def _subjects(config: ExplainConfig, whole: Asked) -> list[Subject]:
@@ -199,7 +212,7 @@ def _ask(
 ) -> _Answer:
     """What one model says of the images, and why."""
     from skinlesion.data.augment import resize
-    from skinlesion.explain import METHODS
+    from skinlesion.explain import METHODS, completeness_gap
     from skinlesion.odds import sigmoid
     from skinlesion.training.predict import forward, logits_of_batches
     from skinlesion.training.tasks import PREDICT_BATCH
@@ -214,16 +227,21 @@ def _ask(
     options = config.method.model_dump(exclude={"name"})
     explain = METHODS[config.method.name]
     maps = explain(model, pixels, **options, sign=sign, advance=advance)
-    return _Answer(pixels, y_prob, maps)
+    gaps = None
+    if isinstance(config.method, IntegratedGradients):
+        gaps = completeness_gap(model, pixels, maps, baseline=config.method.baseline, sign=sign)
+    return _Answer(pixels, y_prob, maps, gaps)
 
 
-def _mean(answers: list[_Answer]) -> _Answer:
+def _mean(answers: list[_Answer], method: str) -> _Answer:
     """The mean of the members, at the size of the largest."""
-    from skinlesion.explain import mean_map
+    from skinlesion.explain import ADDING_UP, mean_map
 
     largest = max(answers, key=lambda answer: answer.pixels.shape[1])
     y_prob = np.mean([answer.y_prob for answer in answers], axis=0)
-    return _Answer(largest.pixels, y_prob, mean_map([answer.maps for answer in answers]))
+    maps = mean_map([answer.maps for answer in answers], adding_up=method in ADDING_UP)
+    gaps = [answer.gaps for answer in answers if answer.gaps is not None]
+    return _Answer(largest.pixels, y_prob, maps, np.mean(gaps, axis=0) if gaps else None)
 
 
 def _write(
@@ -255,9 +273,10 @@ def _write(
             np.save(folder / f"{name}.npy", answer.maps[number - 1])
         laid = lay_over(image, values, scale=scale)
         sheet.append(SheetRow(f"{short}  {said}", [image, laid], [""]))
-        rows.append((subject.name, subject.label, repr(float(y_prob)), subject.mistake, name))
+        gap = "" if answer.gaps is None else f"{answer.gaps[number - 1]:.6g}"
+        rows.append((subject.name, subject.label, repr(float(y_prob)), subject.mistake, gap, name))
     contact_sheet(["original", method], sheet).save(folder / SHEET)
-    write_rows(folder / TABLE, ["image", "label", "y_prob", "mistake", "picture"], rows)
+    write_rows(folder / TABLE, COLUMNS, rows)
 
 
 def _smoothed(values: np.ndarray, method: str) -> np.ndarray:

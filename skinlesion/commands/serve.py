@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from skinlesion import runtime
 from skinlesion.bundle import Description, default_bundle, read_bundle
 from skinlesion.data.images import ImageBytes
 from skinlesion.data.quality.flags import FLAGS
 from skinlesion.errors import MissingExtraError
+from skinlesion.loading import open_model
 from skinlesion.metrics.calibration import CALIBRATORS
 from skinlesion.progress import Reporter
 from skinlesion.report.overlay import layer, overlay_picture, scale_of
 from skinlesion.runs import RunDir
 
 if TYPE_CHECKING:
-    from skinlesion.training.inference import Answer, Predictor
+    from skinlesion.inference import Answer, Predictor
     from skinlesion.web.limits import Limits
     from skinlesion.web.served import Evidence, Explanation, Row
 
@@ -44,7 +44,7 @@ def run(
     """Serve until SIGINT or SIGTERM.
 
     Args:
-        model: A run or a bundle; None: the bundle that comes with the package.
+        model: A run, a bundle or an export; None: the bundle that comes with the package.
         host: To bind to.
         port: 0: any that is free.
         token: That the API needs; None: none.
@@ -76,10 +76,7 @@ def run(
     if not RunDir(path).is_run():
         read_bundle(path)  # refuses what is no bundle before TensorFlow is imported
     with server.bind(host, port) as bound:
-        runtime.prepare(seed=0)
-        from skinlesion.training.inference import load_predictor
-
-        served = Served(load_predictor(path))
+        served = Served(open_model(path))
         served.warm_up()
         name = served.predictor.description.name
 
@@ -238,6 +235,8 @@ class Served:
 
 
 def _why_no_map(told: Description) -> str | None:
+    if told.format:
+        return f"the model was exported to {told.format}, which computes no gradients"
     if told.combiner is None or told.combiner.name == "mean":
         return None
     return (

@@ -12,7 +12,7 @@ import numpy as np
 
 from skinlesion.explain.baselines import BASELINES, baseline_of
 from skinlesion.explain.cam import grad_cam, grad_cam_call, grad_cam_plus_plus
-from skinlesion.explain.gradients import integrated_gradients
+from skinlesion.explain.gradients import completeness_gap, integrated_gradients
 from skinlesion.explain.hiding import occlusion
 from skinlesion.explain.together import mean_map
 
@@ -26,11 +26,16 @@ METHODS: dict[str, Callable[..., np.ndarray]] = {
 # Whose maps are never negative; those of the others have evidence to the contrary below zero.
 ONE_SIDED = ("gradcam", "gradcam_plus_plus")
 
+# Whose maps add up to a change of the logit, and are to do so at every size.
+ADDING_UP = ("integrated_gradients",)
+
 __all__ = [
+    "ADDING_UP",
     "BASELINES",
     "METHODS",
     "ONE_SIDED",
     "baseline_of",
+    "completeness_gap",
     "grad_cam",
     "grad_cam_call",
     "grad_cam_plus_plus",

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from skinlesion.explain.baselines import baseline_of
-from skinlesion.explain.batches import BATCH, Advance, compiled
+from skinlesion.explain.batches import BATCH, Advance, compiled, in_batches
 
 
 def integrated_gradients(
@@ -53,3 +53,21 @@ def integrated_gradients(
         if advance:
             advance(1)
     return np.stack(maps).astype(np.float32)
+
+
+def completeness_gap(
+    model: keras.Model, pixels: np.ndarray, maps: np.ndarray, *, baseline: str, sign: int = 1
+) -> np.ndarray:
+    """By how many logits each map's sum exceeds what it shares out, shape (n,).
+
+    Args:
+        model: As for ``integrated_gradients``.
+        pixels: Shape (n, s, s, 3).
+        maps: What ``integrated_gradients`` made of them, shape (n, s, s).
+        baseline: As it was given there.
+        sign: Likewise.
+    """
+    call = compiled(lambda batch: model(batch, training=False)[:, 0], (None, *pixels.shape[1:]))
+    there, here = (in_batches(call, one) for one in (pixels, baseline_of(pixels, baseline)))
+    gap: np.ndarray = maps.sum(axis=(1, 2), dtype=np.float64) - sign * (there - here)
+    return gap

@@ -9,16 +9,18 @@ import os
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import requests
 
 from skinlesion.errors import DataError, IntegrityError, MissingExtraError
+from skinlesion.export.browser.registry import registry
 from skinlesion.folders import atomic_path
 from skinlesion.offline import VARIABLE, is_offline
 
 VERSION = "1.30.0"
 NAME = f"onnxruntime-web-{VERSION}.tgz"
-URL = f"https://registry.npmjs.org/onnxruntime-web/-/{NAME}"
+PATH = f"onnxruntime-web/-/{NAME}"  # of every registry
 # As npm publishes it: `npm view onnxruntime-web@1.30.0 dist.integrity`.
 _SHA512 = "q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
 INTEGRITY = f"sha512-{_SHA512}"
@@ -45,7 +47,7 @@ def runtime_files(
 
     Args:
         given: A folder that holds them, an installed package's folder, or the package as
-            ``npm pack`` writes it; None: the cache, else the npm registry.
+            ``npm pack`` writes it; None: the cache, else npm's registry.
         say: Told of a download.
 
     Raises:
@@ -95,13 +97,15 @@ def _of_package(path: Path) -> dict[str, bytes]:
 
 
 def _download(path: Path, say: Callable[[str], None]) -> None:
+    url = f"{registry()}/{PATH}"
+    shown = _without_password(url)
     if is_offline():
-        raise _not_had(path, f"{VARIABLE} or --offline forbids the network")
-    say(f"downloading {URL} (33 MB, once) to {path}")
+        raise _not_had(path, shown, f"{VARIABLE} or --offline forbids the network")
+    say(f"downloading {shown} (33 MB, once) to {path}")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with (
-            requests.get(URL, stream=True, timeout=_TIMEOUT_SECONDS) as answer,
+            requests.get(url, stream=True, timeout=_TIMEOUT_SECONDS) as answer,
             atomic_path(path) as temporary,
         ):
             answer.raise_for_status()
@@ -109,16 +113,23 @@ def _download(path: Path, say: Callable[[str], None]) -> None:
                 for chunk in answer.iter_content(_CHUNK):
                     target.write(chunk)
                     if target.tell() > _MAX_BYTES:
-                        raise IntegrityError(f"{URL} gives more than {_MAX_BYTES:,} bytes")
+                        raise IntegrityError(f"{shown} gives more than {_MAX_BYTES:,} bytes")
             _of_package(temporary)
     except requests.RequestException as error:
-        raise _not_had(path, str(error)) from error
+        raise _not_had(path, shown, str(error).replace(url, shown)) from error
 
 
-def _not_had(path: Path, why: str) -> MissingExtraError:
+def _without_password(url: str) -> str:
+    """``url`` as it may be printed."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _not_had(path: Path, shown: str, why: str) -> MissingExtraError:
     return MissingExtraError(
         f"ONNX Runtime Web, which the page needs, could not be downloaded: {why}",
-        expected=URL,
-        fix=f"where npm works, npm pack onnxruntime-web@{VERSION}, and copy the file to {path},"
-        " or give it by --onnxruntime-web FILE",
+        expected=shown,
+        fix=f"set npm_config_registry to a registry that can be reached; or, where npm works, npm"
+        f" pack onnxruntime-web@{VERSION}, and copy the file to {path}, or give it by"
+        " --onnxruntime-web FILE",
     )
