@@ -168,6 +168,23 @@ def test_an_ensembles_map_is_the_mean_of_its_members(folder, tmp_path):
     assert probs[2] == pytest.approx((probs[0] + probs[1]) / 2)
 
 
+def test_folders_and_globs_mean_the_images_in_them(folder, tmp_path):
+    (tmp_path / "photos" / "below").mkdir(parents=True)
+    for number, name in enumerate(("b.png", "a.png", "below/c.png")):
+        pixels = np.full((40, 40, 3), 60 * number, np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "photos" / name)
+    (tmp_path / "photos" / "note.txt").write_text("no image")
+    (tmp_path / "empty").mkdir()
+
+    for given, names in (("photos", ["a", "b", "c"]), ("photos/?.png", ["a", "b"])):
+        out = tmp_path / f"out{len(names)}"
+        run_explain(folder, out, images=(tmp_path / given,))
+        assert [row["picture"][4:] for row in table_of(out)] == names
+
+    with pytest.raises(DataError, match="there is no image to explain"):
+        run_explain(folder, tmp_path / "none", images=(tmp_path / "empty",))
+
+
 def test_how_far_integrated_gradients_do_not_add_up_is_in_the_table(folder, tmp_path):
     gaps, told = {}, {}
     for run, steps in (("a", 2), ("b", 2), ("mean", 2), ("a", 64)):

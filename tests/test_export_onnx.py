@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from export_fixtures import TOLERANCE, spread
 
 from skinlesion import models
 from skinlesion.errors import ConfigError
@@ -14,16 +15,6 @@ onnxruntime = pytest.importorskip("onnxruntime", reason="the extra export is not
 pytestmark = pytest.mark.tensorflow
 # Odd, so that "same" padding has an odd pixel to put somewhere.
 SIZES = {"alexnet": 67, "inceptionv3": 75}
-
-
-def lively(model, *, seed=0):
-    """``model`` with moving statistics that change the result, as training leaves them."""
-    rng = np.random.default_rng(seed)
-    for layer in model.get_layer("backbone").layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.moving_mean.assign(rng.normal(0, 0.1, layer.moving_mean.shape))
-            layer.moving_variance.assign(rng.uniform(0.8, 1.2, layer.moving_variance.shape))
-    return model
 
 
 def pixels(count, size, *, seed=0):
@@ -39,16 +30,17 @@ def computed(content, images):
 @pytest.mark.parametrize("backbone", list(BACKBONES))
 def test_every_family_gives_the_same_logits(backbone):
     size = SIZES.get(backbone, 45)
-    model = lively(models.build_model(backbone, image_size=size))
-    images = pixels(2, size)
+    images = pixels(16, size)
+    model = spread(models.build_model(backbone, image_size=size), images)
 
     logit, probability = computed(onnx_bytes(model), images)
 
     expected = keras.ops.convert_to_numpy(model(images, training=False))
-    # Untrained networks answer nearly alike: what differs must be equal too.
-    assert np.abs(logit - expected).max() < 0.02 * np.ptp(expected)
-    assert logit == pytest.approx(expected, rel=1e-4, abs=1e-4)
-    assert probability == pytest.approx(1 / (1 + np.exp(-expected)), abs=1e-5)
+    assert np.ptp(expected) == pytest.approx(4, rel=0.01)
+    assert logit == pytest.approx(expected, abs=TOLERANCE.get(backbone, 1e-3))
+    assert probability == pytest.approx(
+        1 / (1 + np.exp(-expected)), abs=TOLERANCE.get(backbone, 1e-3)
+    )
 
 
 @pytest.mark.parametrize(
@@ -59,12 +51,12 @@ def test_every_family_gives_the_same_logits(backbone):
     ],
 )
 def test_options_of_a_build_are_exported(backbone, options):
-    model = lively(models.build_model(backbone, image_size=64, **options))
-    images = pixels(3, 64)
+    images = pixels(16, 64)
+    model = spread(models.build_model(backbone, image_size=64, **options), images)
 
     logit, _ = computed(onnx_bytes(model), images)
 
-    assert logit == pytest.approx(np.asarray(model(images, training=False)), rel=1e-4, abs=1e-4)
+    assert logit == pytest.approx(np.asarray(model(images, training=False)), abs=1e-3)
 
 
 def test_a_batch_of_any_size_gives_what_its_images_give_alone(tmp_path):

@@ -197,7 +197,7 @@ def explain(
     """Show where a run's model sees what it says, on files or on its worst mistakes.
 
     Args:
-        images: Image files; None: the worst mistakes of ``split``.
+        images: Image files, folders or globs; None: the worst mistakes of ``split``.
         run: Run or bundle whose model is asked; None: the package's own.
         config: A file, a preset, an ``ExplainConfig`` or a mapping.
         out: Folder to make; None: explained/NAME-METHOD.

@@ -12,7 +12,9 @@ from skinlesion.cli.options import ConfigFile, Overrides, Overwrite, reporter
 
 
 def explain(
-    images: Annotated[list[Path] | None, typer.Argument(help="Image files.")] = None,
+    images: Annotated[
+        list[Path] | None, typer.Argument(help="Image files, folders or globs.")
+    ] = None,
     run: Annotated[
         Path | None,
         typer.Option(

@@ -14,6 +14,7 @@ from skinlesion.asking import Asked, Member, asked
 from skinlesion.bundle import Preprocessing, default_bundle
 from skinlesion.config import ExplainConfig, to_yaml
 from skinlesion.config.explain import IntegratedGradients
+from skinlesion.data.finding import image_paths
 from skinlesion.data.images import decode, raise_broken
 from skinlesion.data.store import Dataset, open_dataset
 from skinlesion.errors import ConfigError, DataError, IntegrityError
@@ -118,6 +119,7 @@ def run(
         IntegrityError: If the run's data set has changed.
     """
     _refuse_out(out, overwrite=overwrite)
+    config = _with_files(config)
     whole = asked(config.run or default_bundle())
     subjects = _subjects(config, whole)
     stored = [_stored_pixels(member, config, subjects) for member in whole.members]
@@ -135,6 +137,17 @@ def run(
         (folder / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
         _write(folder, config, whole.target, subjects, answer)
     return Outcome(out, config.method.name, subjects, answer.y_prob, answer.maps, answer.gaps)
+
+
+def _with_files(config: ExplainConfig) -> ExplainConfig:
+    """``config`` with the images that its files, folders and globs mean."""
+    if not config.images:
+        return config
+    given = [str(path) for path in config.images]
+    found = tuple(map(Path, image_paths(given)))
+    if not found:
+        raise DataError("there is no image to explain", which=given)
+    return config.model_copy(update={"images": found})
 
 
 def _subjects(config: ExplainConfig, whole: Asked) -> list[Subject]:

@@ -56,7 +56,9 @@ class ExplainConfig(Section):
         None,
         description="run or bundle whose model is asked; null: the package's own; --run sets it",
     )
-    images: tuple[Path, ...] = Field((), description="files; those on the command line set it")
+    images: tuple[Path, ...] = Field(
+        (), description="files, folders, globs; those on the command line set it"
+    )
     split: str | None = Field(None, description="null: val, if there are no files")
     worst: int = Field(
         8, ge=1, description="so many of its worst false negatives, and false positives"
