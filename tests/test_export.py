@@ -14,7 +14,6 @@ from training_fixtures import (
     QuickReporter,
     run_train,
     train_config,
-    use_tiny_backbone,
     write_lesions,
 )
 
@@ -46,14 +45,7 @@ pytestmark = pytest.mark.tensorflow
 
 
 @pytest.fixture(scope="module")
-def tiny():
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        use_tiny_backbone(monkeypatch)
-        yield
-
-
-@pytest.fixture(scope="module")
-def made(tiny, tmp_path_factory):
+def made(tiny_backbone, tmp_path_factory):
     """A data set, its test images as files, two runs, tta of one, and an ensemble."""
     root = tmp_path_factory.mktemp("made")
     write_lesions(root / "dataset", size=40)
@@ -404,7 +396,7 @@ def test_a_saved_model_that_writes_files_is_refused_unopened(tmp_path):
     assert not [path for path in tmp_path.iterdir() if path.name.startswith("written")]
 
 
-def test_models_of_half_precision_are_exported_in_float32(tiny):
+def test_models_of_half_precision_are_exported_in_float32(tiny_backbone):
     model = models.build_model("efficientnet_lite0", image_size=32, precision="bfloat16")
     same = models.build_model("efficientnet_lite0", image_size=32)
     same.set_weights(model.get_weights())

@@ -9,7 +9,7 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
-from training_fixtures import QuickReporter, run_train, train_config, use_tiny_backbone
+from training_fixtures import QuickReporter, run_train, train_config
 
 from skinlesion import api
 from skinlesion.bundle import read_bundle
@@ -31,14 +31,7 @@ CLEANING = {"border_crop": True, "hair_removal": True, "color_constancy": "shade
 
 
 @pytest.fixture(scope="module")
-def tiny():
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        use_tiny_backbone(monkeypatch)
-        yield
-
-
-@pytest.fixture(scope="module")
-def made(tiny, tmp_path_factory):
+def made(tiny_backbone, tmp_path_factory):
     """Raw images, a data set that cleans and letterboxes them, two runs, tta and ensembles."""
     root = tmp_path_factory.mktemp("made")
     write_synthetic(root / "raw", count=80, size=64)

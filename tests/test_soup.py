@@ -15,7 +15,6 @@ from training_fixtures import (
     run_train,
     stored_weights,
     train_config,
-    use_tiny_backbone,
     uses,
     write_lesions,
 )
@@ -98,14 +97,7 @@ def test_a_soup_of_equal_members_equals_each_to_the_bit(cook):
 
 
 @pytest.fixture(scope="module")
-def tiny():
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        use_tiny_backbone(monkeypatch)
-        yield
-
-
-@pytest.fixture(scope="module")
-def made(tiny, dataset, tmp_path_factory):
+def made(tiny_backbone, dataset, tmp_path_factory):
     """A run, two fine-tuned from it that saw other images, and one of another start."""
     folder = tmp_path_factory.mktemp("runs")
     start = run_train(train_config(dataset, epochs=1), folder / "start")

@@ -18,7 +18,6 @@ from training_fixtures import (
     run_train,
     stored_weights,
     train_config,
-    use_tiny_backbone,
     uses,
     write_lesions,
 )
@@ -211,7 +210,7 @@ def test_sigmoid_is_stable_and_symmetric():
     assert y_prob[3] == pytest.approx(1 / (1 + np.exp(-1)))
 
 
-def test_batch_size_does_not_matter(tiny, dataset):
+def test_batch_size_does_not_matter(tiny_backbone, dataset):
     images = Images(open_dataset(dataset).pixels, np.arange(13), np.zeros(13, int))
     call = forward(build_model("efficientnet_lite0", image_size=SIZE, seed=2))
 
@@ -225,7 +224,7 @@ def test_batch_size_does_not_matter(tiny, dataset):
     np.testing.assert_allclose(at_once, by_one, atol=1e-5)
 
 
-def test_built_in_weights_compute_the_same_and_stay_as_they_were(tiny):
+def test_built_in_weights_compute_the_same_and_stay_as_they_were(tiny_backbone):
     model = build_model("efficientnet_lite0", image_size=SIZE, seed=2)
     pixels = tf.constant(np.random.default_rng(0).uniform(0, 255, (4, SIZE, SIZE, 3)), tf.float32)
     before, fixed = forward(model)(pixels), fixed_forward(model)
@@ -239,18 +238,11 @@ def test_built_in_weights_compute_the_same_and_stay_as_they_were(tiny):
 # --- runs ----------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def tiny():
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        use_tiny_backbone(monkeypatch)
-        yield
-
-
 RANDOM = {"augment.rotate_degrees": 90, "augment.brightness": 0.1, "model.dropout": 0.3}
 
 
 @pytest.fixture(scope="module")
-def parent(tiny, dataset, tmp_path_factory):
+def parent(tiny_backbone, dataset, tmp_path_factory):
     """A whole run, with augmentation and dropout."""
     return run_train(train_config(dataset, **RANDOM), tmp_path_factory.mktemp("runs") / "parent")
 
@@ -277,7 +269,7 @@ def test_another_seed_another_run(parent, dataset, tmp_path):
     assert history_of(other) != history_of(parent)
 
 
-def test_training_learns_what_it_is_shown(tiny, dataset, tmp_path):
+def test_training_learns_what_it_is_shown(tiny_backbone, dataset, tmp_path):
     config = train_config(dataset, epochs=10, **{"optimizer.learning_rate": 0.03})
 
     run = run_train(config, tmp_path / "run")
@@ -311,7 +303,7 @@ def test_predictions_are_those_of_the_best_epoch(parent):
         assert parent.record()["best"][name] == pytest.approx(value, abs=1e-5)
 
 
-def test_head_run_changes_the_head_alone_and_predicts_as_it_did(tiny, dataset, tmp_path):
+def test_head_run_changes_the_head_alone_and_predicts_as_it_did(tiny_backbone, dataset, tmp_path):
     config = head_config(dataset, epochs=3, **{"optimizer.learning_rate": 0.1})
     start = build_model("efficientnet_lite0", image_size=SIZE, weights="imagenet", dropout=0.2)
 
@@ -332,7 +324,9 @@ def test_head_run_changes_the_head_alone_and_predicts_as_it_did(tiny, dataset, t
 
 
 @pytest.mark.parametrize("views", [1, 3])
-def test_head_run_reads_the_pixels_once_for_each_view(tiny, dataset, tmp_path, monkeypatch, views):
+def test_head_run_reads_the_pixels_once_for_each_view(
+    tiny_backbone, dataset, tmp_path, monkeypatch, views
+):
     reads, read = [], PixelStore.read
     monkeypatch.setattr(
         PixelStore, "read", lambda self, rows: (reads.append(len(rows)), read(self, rows))[1]
@@ -349,7 +343,7 @@ def test_head_run_reads_the_pixels_once_for_each_view(tiny, dataset, tmp_path, m
     assert reporter.counted["features"] == features
 
 
-def test_broken_run_without_a_checkpoint_leaves_nothing(tiny, dataset, tmp_path):
+def test_broken_run_without_a_checkpoint_leaves_nothing(tiny_backbone, dataset, tmp_path):
     config = train_config(dataset, **{"optimizer.name": "sgd", "optimizer.learning_rate": 1e38})
 
     with pytest.raises(DataError, match=r"the loss is|validation gives"):

@@ -12,7 +12,6 @@ from training_fixtures import (
     run_finetune,
     run_train,
     train_config,
-    use_tiny_backbone,
     uses,
     write_lesions,
 )
@@ -35,14 +34,7 @@ HELD_OUT = COUNTS["val"] + COUNTS["test"]
 
 
 @pytest.fixture(scope="module")
-def tiny():
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        use_tiny_backbone(monkeypatch)
-        yield
-
-
-@pytest.fixture(scope="module")
-def trained(tiny, dataset, tmp_path_factory):
+def trained(tiny_backbone, dataset, tmp_path_factory):
     return run_train(train_config(dataset, limit=16), tmp_path_factory.mktemp("runs") / "parent")
 
 
@@ -173,7 +165,7 @@ def test_a_damaged_view_is_computed_again(parent, damage):
     assert tables(run_tta(parent, "again", views=1)) == tables(first)
 
 
-def test_other_weights_or_images_are_other_views(tiny, parent, tmp_path):
+def test_other_weights_or_images_are_other_views(tiny_backbone, parent, tmp_path):
     before = tables(run_tta(parent, views=2))
     other = write_lesions(tmp_path / "other", seed=1)
     run_finetune(finetune_config(parent.path), tmp_path / "further")

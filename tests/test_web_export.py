@@ -16,7 +16,7 @@ import browser
 import numpy as np
 import pytest
 from PIL import Image
-from training_fixtures import QuickReporter, use_tiny_backbone
+from training_fixtures import QuickReporter
 
 from skinlesion import api, models
 from skinlesion.bundle import Description, WeightsFile, encode_tensors, write_bundle
@@ -34,13 +34,6 @@ SIZE = 40
 # A folder or file as for --onnxruntime-web; else what the command has downloaded before.
 RUNTIME = Path(os.environ.get("SKINLESION_ONNXRUNTIME_WEB", package.cached()))
 LOSSLESS, LARGE = 1e-5, 0.02  # in probability
-
-
-@pytest.fixture(scope="module")
-def tiny():
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        use_tiny_backbone(monkeypatch)
-        yield
 
 
 def member(**changes):
@@ -96,7 +89,7 @@ def write_model(path, *members, dtype="float32", **changes):
 
 
 @pytest.fixture(scope="module")
-def single(tiny, tmp_path_factory):
+def single(tiny_backbone, tmp_path_factory):
     return write_model(
         tmp_path_factory.mktemp("single") / "m.skinlesion", member(), dtype="float16"
     )
@@ -148,7 +141,9 @@ def test_the_folder_holds_the_page_the_network_and_the_runtime(single, fake_pack
     ).replace(b"http.server", b"")
 
 
-def test_half_the_size_is_a_choice_for_a_model_of_whole_weights(tiny, fake_package, tmp_path):
+def test_half_the_size_is_a_choice_for_a_model_of_whole_weights(
+    tiny_backbone, fake_package, tmp_path
+):
     source = write_model(tmp_path / "m.skinlesion", member())
 
     whole = exported(source, tmp_path / "whole", onnxruntime_web=fake_package)
@@ -159,7 +154,7 @@ def test_half_the_size_is_a_choice_for_a_model_of_whole_weights(tiny, fake_packa
     assert whole.networks[0][1].max_difference < 1e-5 < half.networks[0][1].max_difference < 0.1
 
 
-def test_what_the_page_cannot_do_is_refused(tiny, fake_package, tmp_path):
+def test_what_the_page_cannot_do_is_refused(tiny_backbone, fake_package, tmp_path):
     how = {"stored_size": 48, "fit": "squash", "cleaning": {"hair_removal": True}}
     source = write_model(tmp_path / "m.skinlesion", member(preprocessing=how))
 
@@ -450,7 +445,7 @@ def test_the_browser_answers_as_python_and_sends_nothing(page, single, serve, tm
 
 
 @in_a_browser
-def test_an_ensemble_of_unlike_members_answers_as_in_python(page, tiny, serve, tmp_path):
+def test_an_ensemble_of_unlike_members_answers_as_in_python(page, tiny_backbone, serve, tmp_path):
     other = member(
         build={"backbone": "efficientnet_lite1", "weights": "none", "image_size": 48},
         preprocessing={"stored_size": 64, "fit": "letterbox", "cleaning": {}},
@@ -477,7 +472,7 @@ def test_an_ensemble_of_unlike_members_answers_as_in_python(page, tiny, serve, t
 
 @pytest.mark.real_data
 @in_a_browser
-def test_real_images_are_answered_as_in_python(page, tiny, serve, real_data, tmp_path):
+def test_real_images_are_answered_as_in_python(page, tiny_backbone, serve, real_data, tmp_path):
     how = {"stored_size": 256, "fit": "squash", "cleaning": {}}
     source = write_model(tmp_path / "m.skinlesion", member(preprocessing=how))
     exported(source, tmp_path / "page", onnxruntime_web=RUNTIME)
