@@ -291,6 +291,29 @@ def test_all_broken_files_are_named(folder, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("run", ["a", "mean"])
+def test_a_broken_file_is_a_row_and_the_others_are_explained_as_without_it(folder, tmp_path, run):
+    images = [tmp_path / name for name in ("one.png", "two.png")]
+    for number, image in enumerate(images):
+        noise = np.random.default_rng(number).integers(0, 255, (40, 40, 3), np.uint8)
+        Image.fromarray(noise).save(image)
+    (tmp_path / "broken.png").write_text("no image")
+    given = (images[0], tmp_path / "broken.png", images[1])
+
+    whole = run_explain(folder, tmp_path / "whole", run, images=tuple(images), method=QUICK)
+    outcome = run_explain(folder, tmp_path / "out", run, images=given, method=QUICK)
+
+    np.testing.assert_array_equal(outcome.maps, whole.maps)
+    rows = table_of(tmp_path / "out")
+    assert [row["image"] for row in rows] == [*map(str, images), str(given[1])]
+    assert [bool(row["error"]) for row in rows] == [False, False, True]
+    assert "not a readable image" in rows[2]["error"]
+    assert not rows[2]["y_prob"]
+    assert not rows[2]["picture"]
+    assert "2 images by occlusion" in outcome.to_text()
+    assert "1 not readable" in outcome.to_text()
+
+
 def test_a_run_of_tta_is_refused_with_its_parent(folder, tmp_path):
     tta.run(TtaConfig(run=folder / "a", views=1), tmp_path / "tta", reporter=QuickReporter())
 

@@ -15,6 +15,7 @@ LEVELS = {
     "errors": 0,
     "arguments": 0.5,
     "folders": 0.5,
+    "wording": 0.5,
     "config": 1,
     "odds": 0.5,
     "offline": 0.5,

@@ -7,45 +7,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from scipy import ndimage
 
 from skinlesion import runtime
-from skinlesion.asking import Asked, Member, asked
-from skinlesion.bundle import Preprocessing, default_bundle
+from skinlesion.asking import Member, asked
+from skinlesion.asking.images import Subject, chosen, with_files
+from skinlesion.bundle import default_bundle
 from skinlesion.config import ExplainConfig, to_yaml
 from skinlesion.config.explain import IntegratedGradients
-from skinlesion.data.finding import image_paths
-from skinlesion.data.images import decode, raise_broken
-from skinlesion.data.store import Dataset, open_dataset
-from skinlesion.errors import ConfigError, DataError, IntegrityError
+from skinlesion.errors import DataError
 from skinlesion.folders import new_folder, refuse_existing
-from skinlesion.metrics.mistakes import worst_mistakes
-from skinlesion.metrics.thresholds import youden
 from skinlesion.progress import Reporter
-from skinlesion.report.contact_sheet import SheetRow, contact_sheet
-from skinlesion.report.overlay import lay_over, overlay_picture, scale_of
-from skinlesion.runs import RunDir
-from skinlesion.tables import VAL, Predictions, write_rows
-
-SHEET, TABLE = "contact_sheet.png", "images.csv"
-COLUMNS = ["image", "label", "y_prob", "mistake", "completeness_gap", "picture"]
-# Of the side: by how much a map of single pixels is smoothed in pictures, or nothing is seen.
-SMOOTHING = {"integrated_gradients": 1 / 56}
-
-
-@dataclass(frozen=True)
-class Subject:
-    """An image to be explained.
-
-    Attributes:
-        name: Its id, or its path.
-        label: The true class in words; "" if unknown.
-        mistake: What the run makes of it: ``false negative``, ``false positive``; "" if unknown.
-    """
-
-    name: str
-    label: str = ""
-    mistake: str = ""
+from skinlesion.report.maps import SHEET, TABLE, Mapped, write_maps
+from skinlesion.wording import counted
 
 
 @dataclass(frozen=True)
@@ -55,11 +28,12 @@ class Outcome:
     Attributes:
         path: The folder, with a picture an image, ``images.csv`` and a contact sheet.
         method: What explained.
-        subjects: The images, in the table's order.
+        subjects: The images that could be read, in the table's order.
         y_prob: What the model says of them, shape (n,), in [0, 1].
         maps: The evidence in logits, shape (n, s, s), s the model's input.
         gaps: Sum of each map minus what it shares out, shape (n,); None unless the method is
             integrated gradients.
+        broken: Why an image could not be read, by path.
     """
 
     path: Path
@@ -68,6 +42,7 @@ class Outcome:
     y_prob: np.ndarray = field(repr=False)
     maps: np.ndarray = field(repr=False)
     gaps: np.ndarray | None = field(default=None, repr=False)
+    broken: dict[str, str] = field(default_factory=dict)
 
     @property
     def sheet(self) -> Path:
@@ -76,13 +51,16 @@ class Outcome:
 
     def to_text(self) -> str:
         """What the command prints."""
-        line = f"wrote {self.path}: {len(self.subjects)} images by {self.method}; see {self.sheet}"
-        if self.gaps is None:
-            return line
-        worst = np.abs(self.gaps).max()
-        return (
-            f"{line}\n  maps add up to the change of the logit to {worst:.2g}; more steps: closer"
-        )
+        images = counted(len(self.subjects), "image")
+        lines = [f"wrote {self.path}: {images} by {self.method}; see {self.sheet}"]
+        if self.gaps is not None:
+            worst = np.abs(self.gaps).max()
+            lines.append(
+                f"  maps add up to the change of the logit to {worst:.2g}; more steps: closer"
+            )
+        if self.broken:
+            lines.append(f"  {len(self.broken):,} not readable, at the end of {self.path / TABLE}")
+        return "\n".join(lines)
 
 
 @dataclass(frozen=True)
@@ -115,14 +93,13 @@ def run(
 
     Raises:
         ConfigError: If a split of a bundle is asked for.
-        DataError: If the model cannot be explained, an image cannot be read, or there is none.
+        DataError: If the model cannot be explained, there is no image, or none can be read.
         IntegrityError: If the run's data set has changed.
     """
     _refuse_out(out, overwrite=overwrite)
-    config = _with_files(config)
+    config = with_files(config)
     whole = asked(config.run or default_bundle())
-    subjects = _subjects(config, whole)
-    stored = [_stored_pixels(member, config, subjects) for member in whole.members]
+    subjects, stored, broken = chosen(config, whole)
     runtime.prepare(seed=0)
     total = len(whole.members) * len(subjects)
     with reporter.counting("maps", total) as bar:
@@ -135,89 +112,10 @@ def run(
         reporter.say(f"maps and p are of the upright view; predict averages {views}")
     with new_folder(out, overwrite=overwrite) as folder:
         (folder / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
-        _write(folder, config, whole.target, subjects, answer)
-    return Outcome(out, config.method.name, subjects, answer.y_prob, answer.maps, answer.gaps)
-
-
-def _with_files(config: ExplainConfig) -> ExplainConfig:
-    """``config`` with the images that its files, folders and globs mean."""
-    if not config.images:
-        return config
-    given = [str(path) for path in config.images]
-    found = tuple(map(Path, image_paths(given)))
-    if not found:
-        raise DataError("there is no image to explain", which=given)
-    return config.model_copy(update={"images": found})
-
-
-def _subjects(config: ExplainConfig, whole: Asked) -> list[Subject]:
-    """Files, or the images of a split that the run gets most wrong."""
-    if config.images:
-        return [Subject(str(path)) for path in config.images]
-    run = whole.run
-    if run is None:
-        raise ConfigError(
-            f"{whole.path} is a bundle: it knows no images",
-            expected="image files: skinlesion explain photo.jpg",
-            fix="pass files, or --run with the run itself",
-        )
-    split = config.split or VAL
-    if split not in run.predicted_splits():
-        raise DataError(
-            f"{run.path} has no predictions on {split}",
-            expected=f"one of {', '.join(run.predicted_splits())}",
-        )
-    table = Predictions.read_csv(run.predictions(split))
-    val = Predictions.read_csv(run.predictions(VAL)) if VAL in run.predicted_splits() else table
-    mistakes = worst_mistakes(
-        table.image_id,
-        table.y_true,
-        table.y_prob,
-        threshold=youden(val.y_true, val.y_prob),
-        most=config.worst,
+        _write(folder, config, whole.target, subjects, answer, broken)
+    return Outcome(
+        out, config.method.name, subjects, answer.y_prob, answer.maps, answer.gaps, broken
     )
-    negative, positive = run.record()["classes"]
-    missed = [Subject(one.image_id, positive, "false negative") for one in mistakes.false_negatives]
-    alarms = [Subject(one.image_id, negative, "false positive") for one in mistakes.false_positives]
-    if not missed + alarms:
-        raise DataError(f"{run.path} makes no mistake on {split}: there is nothing to explain")
-    return missed + alarms
-
-
-def _stored_pixels(member: Member, config: ExplainConfig, subjects: list[Subject]) -> np.ndarray:
-    """The images as the data set of ``member`` stores them, shape (n, S, S, 3), uint8."""
-    if member.run is None or config.images:
-        return _decoded(member.preprocessing, config.images)
-    from skinlesion.training.examples import dataset_of
-
-    dataset = open_dataset(config.dataset or dataset_of(member.run))
-    _refuse_other(member.run, dataset)
-    row_of = {image_id: row for row, image_id in enumerate(dataset.manifest.image_id.tolist())}
-    missing = [one.name for one in subjects if one.name not in row_of]
-    if missing:
-        raise DataError(f"{dataset.path} lacks {len(missing)} of the images", which=missing)
-    return dataset.pixels.read(np.array([row_of[one.name] for one in subjects]))
-
-
-def _decoded(how: Preprocessing, paths: tuple[Path, ...]) -> np.ndarray:
-    """Files fitted into a square and cleaned as the images that the model learnt from were."""
-    images, broken = [], []
-    for path in paths:
-        try:
-            images.append(decode(path, how.stored_size, fit=how.fit, cleaning=how.cleaning))
-        except DataError as error:
-            broken.append(error)
-    raise_broken(broken, total=len(paths))
-    return np.stack(images)
-
-
-def _refuse_other(run: RunDir, dataset: Dataset) -> None:
-    if run.record()["dataset"] != dataset.fingerprint:
-        raise IntegrityError(
-            f"{run.path} was made on another data set than {dataset.path} holds now",
-            expected="the pixels that its predictions were made of",
-            fix="pass --set dataset=FOLDER, or explain files",
-        )
 
 
 def _ask(
@@ -258,44 +156,41 @@ def _mean(answers: list[_Answer], method: str) -> _Answer:
 
 
 def _write(
-    folder: Path, config: ExplainConfig, target: str, subjects: list[Subject], answer: _Answer
+    folder: Path,
+    config: ExplainConfig,
+    target: str,
+    subjects: list[Subject],
+    answer: _Answer,
+    broken: dict[str, str],
 ) -> None:
-    """Overlays, maps, the contact sheet and the table."""
     from skinlesion.explain import ONE_SIDED
 
-    method = config.method.name
-    caption = f"{method}: evidence {config.evidence} {target}, in logits"
-    shown = [_smoothed(values, method) for values in answer.maps]
-    scale = max(map(scale_of, shown))
-    rows, sheet = [], []
-    for number, subject in enumerate(subjects, 1):
-        values, y_prob = shown[number - 1], answer.y_prob[number - 1]
-        image = np.round(answer.pixels[number - 1].clip(0, 255)).astype(np.uint8)
-        said = "  ".join(filter(None, [subject.label, f"p {y_prob:.3f}", subject.mistake]))
+    images = []
+    for place, subject in enumerate(subjects):
         short = Path(subject.name).name if config.images else subject.name
-        name = f"{number:03d}_{Path(short).stem if config.images else short.replace('/', '_')}"
-        picture = overlay_picture(
-            image,
-            values,
-            scale=scale,
-            one_sided=method in ONE_SIDED,
-            lines=(f"{short}  {said}", caption),
+        images.append(
+            Mapped(
+                subject.name,
+                short=short,
+                stem=Path(short).stem if config.images else short.replace("/", "_"),
+                label=subject.label,
+                mistake=subject.mistake,
+                y_prob=float(answer.y_prob[place]),
+                pixels=answer.pixels[place],
+                values=answer.maps[place],
+                gap=None if answer.gaps is None else answer.gaps[place],
+            )
         )
-        picture.save(folder / f"{name}.png")
-        if config.arrays:
-            np.save(folder / f"{name}.npy", answer.maps[number - 1])
-        laid = lay_over(image, values, scale=scale)
-        sheet.append(SheetRow(f"{short}  {said}", [image, laid], [""]))
-        gap = "" if answer.gaps is None else f"{answer.gaps[number - 1]:.6g}"
-        rows.append((subject.name, subject.label, repr(float(y_prob)), subject.mistake, gap, name))
-    contact_sheet(["original", method], sheet).save(folder / SHEET)
-    write_rows(folder / TABLE, COLUMNS, rows)
-
-
-def _smoothed(values: np.ndarray, method: str) -> np.ndarray:
-    if method not in SMOOTHING:
-        return values
-    return ndimage.gaussian_filter(values, SMOOTHING[method] * len(values))
+    method = config.method.name
+    write_maps(
+        folder,
+        images,
+        method=method,
+        caption=f"{method}: evidence {config.evidence} {target}, in logits",
+        one_sided=method in ONE_SIDED,
+        arrays=config.arrays,
+        broken=broken,
+    )
 
 
 def _refuse_out(out: Path, *, overwrite: bool) -> None:
