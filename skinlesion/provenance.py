@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from skinlesion.errors import IntegrityError
 from skinlesion.runs import RunDir
 from skinlesion.tables import OUT_OF_FOLD, TRAIN, VAL, read_columns, write_rows
+from skinlesion.wording import counted
 
 # How much a use of an image says against judging on it.
 STRENGTH = {VAL: 1, OUT_OF_FOLD: 2, TRAIN: 3}
@@ -42,7 +43,8 @@ def refuse_leak(run: RunDir, ids: Iterable[str], *, split: str, parent: bool = F
     leaked = sorted(forbidden & set(ids))
     if leaked:
         raise IntegrityError(
-            f"{run.path} learnt from {len(leaked)} images of {split}: its scores would be inflated",
+            f"{run.path} learnt from {counted(len(leaked), 'image')} of {split}:"
+            " its scores would be inflated",
             expected="no image in common",
             fix="retrain on a data set that keeps these images out of train and val",
             which=leaked,

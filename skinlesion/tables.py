@@ -13,6 +13,7 @@ import numpy as np
 
 from skinlesion.errors import DataError
 from skinlesion.folders import atomic_path
+from skinlesion.wording import counted
 
 TRAIN, VAL, TEST = "train", "val", "test"
 # In split.csv of a cross-validation: trained on by all folds but the one that predicts it.
@@ -63,7 +64,7 @@ class Manifest:
         divided = sorted(group for group, count in counts.items() if count > 1)
         if divided:
             raise DataError(
-                f"{len(divided)} groups are divided between splits",
+                f"{counted(len(divided), 'group')} divided between splits",
                 expected="all images of one patient or lesion in one split",
                 which=divided,
             )
@@ -83,7 +84,7 @@ class Manifest:
         unknown = self.image_id[self.melanoma == UNKNOWN]
         if len(unknown):
             raise DataError(
-                f"target melanoma: {len(unknown)} images are not labelled melanoma or not",
+                f"target melanoma: {counted(len(unknown), 'image')} not labelled melanoma or not",
                 expected="a diagnosis (melanoma, nevus, ...) for every image",
                 fix="train with target: malignant, or preprocess sources that give diagnoses",
                 which=unknown.tolist(),

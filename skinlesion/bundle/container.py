@@ -18,6 +18,7 @@ from skinlesion.bundle.files import MODEL, Reader, changed, foreign, opened
 from skinlesion.bundle.graphs import GraphFile
 from skinlesion.errors import DataError, IntegrityError, MissingExtraError
 from skinlesion.folders import atomic_path, new_folder
+from skinlesion.wording import reason
 
 SUFFIX = ".skinlesion"
 DEFAULT = Path(__file__).parents[1] / "weights" / f"default{SUFFIX}"
@@ -217,4 +218,4 @@ def _checksum(values: dict[str, Any]) -> str:
 
 def _problem(problem: Any) -> str:
     where = ".".join(str(part) for part in problem["loc"])
-    return f"{where}: {problem['msg']}"
+    return f"{where}: {reason(problem['msg'])}"

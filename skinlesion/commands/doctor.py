@@ -19,6 +19,7 @@ from skinlesion import runtime
 from skinlesion.errors import SkinlesionError
 from skinlesion.pretrained import inventory
 from skinlesion.runs import environment
+from skinlesion.wording import counted
 
 SIZE, BATCH = 64, 8
 SETTINGS = ("KERAS_HOME", "SKINLESION_OFFLINE", "CUDA_VISIBLE_DEVICES", "NO_COLOR")
@@ -28,7 +29,7 @@ PREFIXES = ("TF_CPP_", "TF_ENABLE_", "TF_FORCE_", "TF_GPU_", "TF_NUM_", "TF_XLA_
 def run() -> dict[str, Any]:
     """Everything in one nested dictionary; ``checks`` says what works.
 
-    Takes 10 to 20 seconds, most of them TensorFlow's start.
+    Takes about 10 seconds on 2 idle cores, most of them TensorFlow's start.
     """
     return {
         **{name: value for name, value in environment().items() if name != "command"},
@@ -55,8 +56,11 @@ def to_text(report: dict[str, Any]) -> str:
                 f" ({check['seconds']:.1f} s){'' if check['ok'] else ': ' + check['error']}"
                 for check in value
             ]
+            total = sum(check["seconds"] for check in value)
+            passed = sum(check["ok"] for check in value)
+            lines.append(f"{passed} of {counted(len(value), 'check')} passed in {total:.1f} s")
         elif isinstance(value, dict):
-            lines.append(f"{name}:")
+            lines.append(f"{name}:" if value else f"{name}: none")
             lines += [f"  {key}: {item}" for key, item in value.items()]
         else:
             lines.append(f"{name}: {value}")
@@ -100,7 +104,9 @@ def _extras() -> dict[str, str]:
             if package and not _is_installed(package[0]):
                 absent.append(package[0])
     return {
-        extra: f"missing {', '.join(absent)}" if absent else "installed"
+        extra: f"missing {', '.join(absent)}; pip install 'skinlesion[{extra}]'"
+        if absent
+        else "installed"
         for extra, absent in sorted(missing.items())
     }
 

@@ -21,6 +21,7 @@ from skinlesion.data.isic.urls import host_of
 from skinlesion.errors import ConfigError, DataError, IntegrityError
 from skinlesion.offline import VARIABLE, is_offline
 from skinlesion.progress import Reporter, bytes_text
+from skinlesion.wording import counted
 
 SPACE_MARGIN = 64 * 2**20
 
@@ -80,7 +81,9 @@ class Summary:
         """A few lines for each folder."""
         lines = []
         for path, outcome in self.outcomes.items():
-            lines.append(f"{path}: {outcome.images} images, {outcome.fetched} of them new")
+            lines.append(
+                f"{path}: {counted(outcome.images, 'image')}, {outcome.fetched:,} of them new"
+            )
             lines.append(f"  licences: {_counts(outcome.licences)}")
             lines += [f"  {note}" for note in outcome.notes]
             if not outcome.failures:
@@ -158,13 +161,13 @@ def verify(out: Path, *, reporter: Reporter) -> str:
         for problem in problems:
             reporter.say(f"differs: {problem}")
         raise IntegrityError(
-            f"{out}: {len(problems)} files are not as the manifest says",
+            f"{out}: {counted(len(problems), 'file')} not as the manifest says",
             expected="every file of manifest.csv with its sha256, and no other",
             fix="delete those that changed or are unknown, and run the download again",
             which=problems,
         )
     failed = [str(raw.failed) for raw in folders if raw.failed.exists()]
-    line = f"{out}: {checked} files are as the manifest says"
+    line = f"{out}: {counted(checked, 'file')} as the manifest says"
     return line + (f"; not complete, see {', '.join(failed)}" if failed else "")
 
 
@@ -174,7 +177,7 @@ def refuse_failures(summary: Summary) -> None:
         return
     tables = [str(RawFolder(path).failed) for path, o in summary.outcomes.items() if o.failures]
     raise DataError(
-        f"{len(summary.failures)} files could not be had, listed in {', '.join(tables)}",
+        f"{counted(len(summary.failures), 'file')} could not be had, listed in {', '.join(tables)}",
         expected="every file",
         fix="repeat the command: it fetches only what is missing",
         which=[f"{name} ({reason})" for name, reason in summary.failures],

@@ -27,6 +27,7 @@ from skinlesion.runs import (
     write_json,
 )
 from skinlesion.tables import VAL, Predictions, write_rows
+from skinlesion.wording import counted
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Outcome:
     def to_text(self) -> str:
         """What the command prints."""
         return (
-            f"{self.run.path}: {len(self.members)} members by {self.method}\n"
+            f"{self.run.path}: {counted(len(self.members), 'member')} by {self.method}\n"
             f"{self.on_val.to_text()}\n"
             f"predictions on {', '.join(self.splits)}"
         )

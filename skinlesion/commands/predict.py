@@ -19,6 +19,7 @@ from skinlesion.inference import default_threshold, threshold_of
 from skinlesion.loading import RuntimeName, open_model
 from skinlesion.progress import Reporter
 from skinlesion.report.answers import FORMATS, Format, finished_paths
+from skinlesion.wording import counted
 
 if TYPE_CHECKING:
     from skinlesion.inference import Answer, Predictor
@@ -170,7 +171,7 @@ def _write(
                 broken + (answer.error is not None),
             )
             if output.file and (answered + broken) % EVERY == 0:
-                reporter.say(f"{answered + broken:,} images")
+                reporter.say(counted(answered + broken, "image"))
         stream.write(how.end(answered + broken > 0))
     return answered, broken
 
@@ -208,12 +209,15 @@ def _conclude(outcome: Outcome, predictor: Predictor, shown: str, reporter: Repo
     told = predictor.description
     skipped = f", {outcome.skipped:,} were there already" if outcome.skipped else ""
     reporter.say(
-        f"{outcome.answered:,} images predicted by {told.name} ({told.classes[1]} from {shown}),"
+        f"{counted(outcome.answered, 'image')} predicted by {told.name}"
+        f" ({told.classes[1]} from {shown}),"
         f" {outcome.broken:,} not readable{skipped}. For research only: not a diagnosis."
     )
     if outcome.broken and not outcome.answered and not outcome.skipped:
         raise DataError(
-            f"none of the {outcome.broken} images could be read",
+            "the image could not be read"
+            if outcome.broken == 1
+            else f"none of the {outcome.broken:,} images could be read",
             expected="JPEG, PNG, BMP or TIFF files",
             fix="the reason stands beside each in the output",
         )

@@ -19,6 +19,7 @@ from skinlesion.data.sources import Source, read_sources
 from skinlesion.data.store import INFO, is_dataset, write_dataset
 from skinlesion.errors import MAX_LISTED, DataError
 from skinlesion.folders import new_folder, refuse_existing
+from skinlesion.wording import counted
 
 SPACE_MARGIN = 64 * 2**20
 
@@ -52,7 +53,7 @@ class Summary:
     def to_text(self) -> str:
         """A line for each split and for whatever was left out."""
         kept, read = (sum(map(_total, c.values())) for c in (self.counts, self.read))
-        lines = [f"{self.path}: {kept} of {read} images in {self.seconds:.1f} s"]
+        lines = [f"{self.path}: {kept:,} of {counted(read, 'image')} in {self.seconds:.1f} s"]
         lines += [
             f"  {name}: {_kept(_total(counts), _total(self.read.get(name, {})))}"
             f" ({_listed(counts, self.read.get(name, {}))})"

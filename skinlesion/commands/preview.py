@@ -17,6 +17,7 @@ from skinlesion.errors import ConfigError, DataError
 from skinlesion.folders import atomic_path
 from skinlesion.report.contact_sheet import SheetRow, contact_sheet
 from skinlesion.runs import RunDir, read_json
+from skinlesion.wording import counted
 
 if TYPE_CHECKING:
     from skinlesion.training.examples import Examples
@@ -112,7 +113,8 @@ def run(
     titles, rows = _rows(examples, given, split=split, count=count, views=views)
     with atomic_path(out) as temporary:
         contact_sheet(titles, rows).save(temporary, "PNG", optimize=True)
-    wrote = f"wrote {out}: {len(rows)} images of {split}, {views} augmented views each"
+    images, each = counted(len(rows), "image"), counted(views, "augmented view")
+    wrote = f"wrote {out}: {images} of {split}, {each} each"
     if given.feature_views:
         wrote += f"; a head is trained on the original and {given.feature_views - 1} of them"
     return wrote

@@ -15,6 +15,7 @@ from skinlesion.metrics.scores import SCORES
 from skinlesion.progress import Reporter
 from skinlesion.runs import FINISHED, RunDir, environment, read_json, refuse_to_replace
 from skinlesion.tables import VAL, Predictions
+from skinlesion.wording import counted
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Outcome:
 
     def to_text(self) -> str:
         """What the command prints."""
-        count = "1 view" if len(self.views) == 1 else f"{len(self.views)} views"
+        count = counted(len(self.views), "view")
         lines = [f"{self.run.path}: {count} of each image, mean {self.average}"]
         if VAL in self.run.predicted_splits() and self._on_the_same_images():
             alone, averaged = (_auc(run) for run in (self.parent, self.run))

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from skinlesion.config.section import Section, prepared
 from skinlesion.errors import ConfigError
+from skinlesion.wording import reason
 
 MAX_YAML_BYTES = 1_000_000
 # In the package where it is installed, beside it in a checkout.
@@ -142,7 +143,7 @@ def _problems(error: ValidationError, schema: type[Section]) -> list[str]:
     for item in error.errors(include_url=False):
         location = [str(part) for part in item["loc"]]
         path = ".".join(location) or "(whole)"
-        message = item["msg"].removeprefix("Value error, ")
+        message = reason(item["msg"])
         if item["type"] == "extra_forbidden":
             hint = _similar_key(location, schema)
             message = "unknown key" + (f"; {hint}" if hint else "")

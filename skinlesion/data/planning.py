@@ -20,6 +20,7 @@ from skinlesion.data.shards import Decoded
 from skinlesion.data.sources import Source, with_diagnoses
 from skinlesion.errors import DataError, IntegrityError
 from skinlesion.tables import TEST, TRAIN, UNKNOWN, VAL, Manifest
+from skinlesion.wording import counted
 
 Columns = dict[str, np.ndarray]
 Counts = dict[str, dict[str, int]]
@@ -120,7 +121,7 @@ def make_plan(
     dropped = _dropped(table, reasons)
     if config.strict and dropped:
         raise IntegrityError(
-            f"{len(dropped)} images would leak between splits",
+            f"{counted(len(dropped), 'image')} would leak between splits",
             expected="strict: true allows none",
             fix="remove these images from their source, or set strict: false to leave them out",
             which=[f"{row['image_id']} of {row['split'] or 'no split'}" for row in dropped],

@@ -18,6 +18,7 @@ from skinlesion.metrics.thresholds import OPERATING_POINTS
 from skinlesion.progress import Reporter
 from skinlesion.runs import FOLDS, RunDir, find_runs
 from skinlesion.tables import VAL, Predictions, floats, read_columns, refuse_duplicates
+from skinlesion.wording import counted
 
 NO_CALIBRATION = "none"
 GUARANTEE = "guaranteed_sensitivity"
@@ -112,7 +113,7 @@ def kind_of(record: Mapping[str, Any]) -> str:
         return f"ensemble ({record.get('method')})"
     if record.get("kind") == "tta":
         count = len(record["views"])
-        return f"{backbone}, {count} {'view' if count == 1 else 'views'}"
+        return f"{backbone}, {counted(count, 'view')}"
     if record.get("kind") == FOLDS:
         return f"{backbone}, {record['k']} folds"
     if record.get("kind") == "soup":
@@ -150,7 +151,7 @@ def _predictions(path: Path, split: str, table: Foreign) -> Predictions:
     missing = sorted(set(ids) - set(position))
     if missing or not ids:
         raise DataError(
-            f"{path} lacks {len(missing)} of the {len(ids)} images of {split}",
+            f"{path} lacks {len(missing):,} of the {len(ids):,} images of {split}",
             expected=f"a row for each image of split {split} in {table.dataset}",
             which=missing,
         )

@@ -14,6 +14,7 @@ from skinlesion.data.labels.table import ALIASES, BARE, DIAGNOSES, PERHAPS_MELAN
 from skinlesion.data.labels.words import Kind, normalize
 from skinlesion.errors import ConfigError, DataError
 from skinlesion.tables import UNKNOWN
+from skinlesion.wording import counted
 
 __all__ = [
     "ALIASES",
@@ -100,11 +101,12 @@ def _refuse_unknown(words: Sequence[str], ids: Sequence[str], own: Mapping[str, 
     example = min(unknown) or "NAME"
     examples = [name for name in DIAGNOSES if name not in BARE][:3]
     raise DataError(
-        f"{len(unknown)} class names are unknown, of {sum(counts.values())} images",
+        f"{counted(len(unknown), 'unknown class name')},"
+        f" of {counted(sum(counts.values()), 'image')}",
         expected=f"a diagnosis, such as {', '.join(examples)}, or benign or malignant",
         fix=f"say what they are in the config: classes: {{{example}: benign}} (or malignant)",
         which=[
-            f"{word or '(empty)'} ({count} images, first {first[word]})"
+            f"{word or '(empty)'} ({counted(count, 'image')}, first {first[word]})"
             for word, count in sorted(counts.items())
         ],
     )

@@ -16,6 +16,7 @@ from skinlesion.data.sources.records import (
 )
 from skinlesion.errors import DataError
 from skinlesion.tables import refuse_duplicates
+from skinlesion.wording import counted
 
 
 def recognizes(path: Path) -> bool:
@@ -67,7 +68,7 @@ def _class_folders(split: Path) -> list[Path]:
     loose = [file.name for file in sorted(split.iterdir()) if is_image(file)]
     if loose:
         raise DataError(
-            f"{split} has {len(loose)} images that lie in no class folder",
+            f"{split} has {counted(len(loose), 'image')} in no class folder",
             expected=f"such as {split.name}/benign/ and {split.name}/malignant/",
             which=loose,
         )

@@ -10,6 +10,7 @@ from skinlesion.data.labels import canonical
 from skinlesion.data.sources.records import Source
 from skinlesion.errors import DataError
 from skinlesion.tables import read_columns, refuse_duplicates
+from skinlesion.wording import counted
 
 
 def with_diagnoses(sources: Sequence[Source], tables: Sequence[Path]) -> list[Source]:
@@ -33,7 +34,7 @@ def with_diagnoses(sources: Sequence[Source], tables: Sequence[Path]) -> list[So
                 disagreed.append(f"{image_id} ({other} in {where.name}, {word} in {table.name})")
     if disagreed:
         raise DataError(
-            f"the tables of diagnoses disagree about {len(disagreed)} images",
+            f"the tables of diagnoses disagree about {counted(len(disagreed), 'image')}",
             expected="one diagnosis for each image",
             fix="remove those rows from one of the tables",
             which=disagreed,
@@ -42,7 +43,8 @@ def with_diagnoses(sources: Sequence[Source], tables: Sequence[Path]) -> list[So
     strange = sorted(words.keys() - known)
     if strange:
         raise DataError(
-            f"the tables of diagnoses list {len(strange)} images that no source has with a label",
+            f"the tables of diagnoses list {counted(len(strange), 'image')}"
+            " that no source has with a label",
             expected="the image ids of the sources",
             fix="add their source, or remove those rows or the table from diagnoses in the config",
             which=strange,
@@ -74,5 +76,5 @@ def _read(table: Path) -> dict[str, str]:
     cells = columns["diagnosis" if "diagnosis" in columns else others[0]]
     empty = [name for name, cell in zip(columns["image_id"], cells, strict=True) if not cell]
     if empty:
-        raise DataError(f"{table}: {len(empty)} images have no diagnosis", which=empty)
+        raise DataError(f"{table}: {counted(len(empty), 'image')} without a diagnosis", which=empty)
     return dict(zip(columns["image_id"], cells, strict=True))

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from skinlesion.data.finding import IMAGE_SUFFIXES
 from skinlesion.errors import DataError
 from skinlesion.tables import refuse_duplicates
+from skinlesion.wording import counted
 
 SPLIT_WORDS = {
     "train": "train",
@@ -162,7 +163,7 @@ def refuse_missing(missing: Sequence[str], *, table: Path, place: str) -> None:
     """Raise DataError if ``table`` has images that are not on disk."""
     if missing:
         raise DataError(
-            f"{table} lists {len(missing)} images that are missing in {place}",
+            f"{table} lists {counted(len(missing), 'image')} missing in {place}",
             expected="a file for every row",
             fix="download the images again, or remove their rows",
             which=sorted(missing),
