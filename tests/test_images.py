@@ -1,6 +1,7 @@
 """Decoding: right pixels for every kind of file, a named error for every broken one."""
 
 import io
+import os
 import warnings
 
 import numpy as np
@@ -145,6 +146,15 @@ def test_every_kind_of_broken_file_is_named(tmp_path):
 
         assert str(path) in caught.value.what
         assert caught.value.exit_code == 3
+
+
+@pytest.mark.parametrize("read", [lambda path: decode(path, 32), stored_size])
+def test_a_pipe_is_not_opened_as_it_would_never_end(tmp_path, monkeypatch, read):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    monkeypatch.setattr(images.Image, "open", lambda *_, **__: pytest.fail("it was opened"))
+
+    with pytest.raises(DataError, match=r"pipe\.jpg is not a readable image: it is not a file"):
+        read(tmp_path / "pipe.jpg")
 
 
 def test_a_truncated_large_jpeg_is_found_in_reduced_decoding_too(tmp_path):

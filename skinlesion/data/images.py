@@ -152,6 +152,9 @@ def raise_broken(broken: Sequence[DataError], *, total: int) -> None:
 
 def _opened(path: Path | ImageBytes) -> Image.Image:
     """Only the header is read yet."""
+    # A pipe would never end.
+    if isinstance(path, Path) and path.exists() and not path.is_file():
+        raise OSError("it is not a file")
     file = io.BytesIO(path.content) if isinstance(path, ImageBytes) else path
     return Image.open(file, formats=FORMATS)
 

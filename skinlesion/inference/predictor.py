@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,9 +153,6 @@ class Predictor:
     ) -> tuple[str, Squares, tuple[str, ...], str | None]:
         """Path, pixels by preprocessing, flags; or the reason why there are none."""
         file = path if isinstance(path, ImageBytes) else Path(path)
-        # A pipe would never end.
-        if not isinstance(path, ImageBytes) and os.path.exists(path) and not os.path.isfile(path):
-            return str(path), {}, (), f"{path} is not a file"
         try:
             squares = self.squares(file)
             plain = squares[_PLAIN] if _PLAIN in squares else decode(file, FLAG_SIZE)
