@@ -253,6 +253,29 @@ def test_a_description_that_describes_no_model_is_refused(bundle, tmp_path, chan
         read_whole(changed)
 
 
+def test_one_wrong_field_is_named_and_nothing_else(bundle, tmp_path):
+    path = with_model(
+        bundle,
+        tmp_path / "c.skinlesion",
+        lambda v: v["members"][0]["build"].update(image_size=10**9),
+    )
+
+    with pytest.raises(IntegrityError, match="does not describe a model") as refused:
+        read_bundle(path)
+
+    (problem,) = refused.value.which
+    assert problem.startswith("members.0.build.image_size: ")
+
+
+def test_a_link_in_a_folder_is_called_a_link(tmp_path):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "model.json").symlink_to("/etc/passwd")
+
+    with pytest.raises(DataError, match=r"'model\.json' is a link"):
+        read_bundle(folder)
+
+
 def test_a_changed_description_does_not_match_its_checksum(bundle, tmp_path):
     path = with_model(bundle, tmp_path / "c", lambda v: v.update(name="b"), sign=False)
 

@@ -186,7 +186,7 @@ def read_bundle(path: Path) -> Bundle:
     except ValidationError as error:
         raise IntegrityError(
             f"{path}: {MODEL} does not describe a model",
-            which=[_problem(problem) for problem in error.errors()],
+            which=_problems(error),
             fix="bundle the run again",
         ) from error
     listed = [file.name for member in description.members for file in member.files]
@@ -216,6 +216,12 @@ def _checksum(values: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _problem(problem: Any) -> str:
-    where = ".".join(str(part) for part in problem["loc"])
-    return f"{where}: {reason(problem['msg'])}"
+def _problems(error: ValidationError) -> list[str]:
+    """What is wrong, but not the containers that are so for what is wrong inside them."""
+    found = error.errors()
+    places = [problem["loc"] for problem in found]
+    return [
+        f"{'.'.join(map(str, where))}: {reason(problem['msg'])}"
+        for where, problem in zip(places, found, strict=True)
+        if not any(other != where and other[: len(where)] == where for other in places)
+    ]

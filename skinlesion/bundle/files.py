@@ -14,6 +14,7 @@ from pathlib import Path
 from skinlesion.bundle.description import MAX_MEMBERS
 from skinlesion.bundle.graphs import NAMES, SAVED_MODEL_FILES
 from skinlesion.errors import DataError, IntegrityError
+from skinlesion.wording import counted
 
 MODEL = "model.json"
 NAME = re.compile("|".join([r"model\.json", r"member-[0-9]{2}\.safetensors", *NAMES.values()]))
@@ -73,7 +74,7 @@ def _refuse_frame(path: Path) -> None:
     if signature != b"PK\x05\x06" or comment:
         raise foreign(path, "it is not a zip archive, or is cut short")
     if entries != total or total > MAX_FILES or length > _MAX_TABLE_BYTES:
-        raise foreign(path, f"it holds {total} files")
+        raise foreign(path, f"it holds {counted(total, 'file')}")
     if offset + length != size - _END.size:
         raise foreign(path, "there is something before, behind or missing in the archive")
 
@@ -88,7 +89,9 @@ def _folder_names(folder: Path) -> list[str]:
             if FOLDER.fullmatch(name) and item.is_dir() and not item.is_symlink():
                 left.append(item)
                 continue
-            if item.is_symlink() or not item.is_file() or not NAME.fullmatch(name):
+            if item.is_symlink():
+                raise foreign(folder, f"{name!r} is a link")
+            if not item.is_file() or not NAME.fullmatch(name):
                 raise foreign(folder, f"it holds {name!r}")
             names.append(name)
             if len(names) > MAX_FILES:
@@ -107,7 +110,7 @@ def _read_file(folder: Path, name: str, limit: int) -> bytes:
 def _refuse_entries(path: Path, entries: list[zipfile.ZipInfo]) -> None:
     """Refuse an archive that holds anything but plain, whole, uncompressed files of ours."""
     if len(entries) > MAX_FILES:
-        raise foreign(path, f"it holds {len(entries)} files")
+        raise foreign(path, f"it holds {counted(len(entries), 'file')}")
     seen = set()
     for entry in entries:
         if not NAME.fullmatch(entry.orig_filename) or entry.filename != entry.orig_filename:
