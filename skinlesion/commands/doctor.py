@@ -22,6 +22,8 @@ from skinlesion.runs import environment
 from skinlesion.wording import counted
 
 SIZE, BATCH = 64, 8
+# From so many seconds on, and so many times the processor's own, the self-test was kept waiting.
+SLOW, WAITING = 15, 2
 SETTINGS = ("KERAS_HOME", "SKINLESION_OFFLINE", "CUDA_VISIBLE_DEVICES", "NO_COLOR")
 PREFIXES = ("TF_CPP_", "TF_ENABLE_", "TF_FORCE_", "TF_GPU_", "TF_NUM_", "TF_XLA_", "OMP_")
 
@@ -29,7 +31,8 @@ PREFIXES = ("TF_CPP_", "TF_ENABLE_", "TF_FORCE_", "TF_GPU_", "TF_NUM_", "TF_XLA_
 def run() -> dict[str, Any]:
     """Everything in one nested dictionary; ``checks`` says what works.
 
-    Takes about 10 seconds on 2 idle cores, most of them TensorFlow's start.
+    Takes about 10 seconds of processor, most of them TensorFlow's start; on a busy machine more
+    time, which ``load`` and each check's ``processor_seconds`` tell from a slow one.
     """
     return {
         **{name: value for name, value in environment().items() if name != "command"},
@@ -51,14 +54,7 @@ def to_text(report: dict[str, Any]) -> str:
     lines = []
     for name, value in report.items():
         if name == "checks":
-            lines += [
-                f"{'ok' if check['ok'] else 'FAILED':<8}{check['check']}"
-                f" ({check['seconds']:.1f} s){'' if check['ok'] else ': ' + check['error']}"
-                for check in value
-            ]
-            total = sum(check["seconds"] for check in value)
-            passed = sum(check["ok"] for check in value)
-            lines.append(f"{passed} of {counted(len(value), 'check')} passed in {total:.1f} s")
+            lines += _check_lines(value)
         elif isinstance(value, dict):
             lines.append(f"{name}:" if value else f"{name}: none")
             lines += [f"  {key}: {item}" for key, item in value.items()]
@@ -67,12 +63,33 @@ def to_text(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _check_lines(checks: list[dict[str, Any]]) -> list[str]:
+    """A line a check, their sum, and that the machine was busy where it kept them waiting."""
+    lines = [
+        f"{'ok' if check['ok'] else 'FAILED':<8}{check['check']}"
+        f" ({check['seconds']:.1f} s){'' if check['ok'] else ': ' + check['error']}"
+        for check in checks
+    ]
+    passed = sum(check["ok"] for check in checks)
+    total = sum(check["seconds"] for check in checks)
+    computed = sum(check["processor_seconds"] for check in checks)
+    lines.append(
+        f"{passed} of {counted(len(checks), 'check')} passed in {total:.1f} s,"
+        f" {computed:.1f} s of processor"
+    )
+    if total > max(SLOW, WAITING * computed):
+        lines.append("mostly waited for the processor or the disk: is the machine busy?")
+    return lines
+
+
 def _machine() -> dict[str, Any]:
     free = shutil.disk_usage(Path.cwd()).free
     known = {"processor": _processor(), "cores": os.cpu_count()}
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         known["memory"] = f"{memory / 2**30:.1f} GiB"
+    if hasattr(os, "getloadavg"):
+        known["load"] = f"{os.getloadavg()[0]:.1f}"
     return {**known, "free disk here": f"{free / 2**30:.1f} GiB"}
 
 
@@ -130,7 +147,7 @@ def _checks() -> Iterator[dict[str, Any]]:
         ("a step of training lowers the loss", _train),
     ]
     for name, check in checks:
-        started = time.perf_counter()
+        started, computed = time.perf_counter(), time.process_time()
         error, note = "", None
         try:
             note = check(made)
@@ -141,6 +158,7 @@ def _checks() -> Iterator[dict[str, Any]]:
             "ok": not error,
             "error": error,
             "seconds": round(time.perf_counter() - started, 2),
+            "processor_seconds": round(time.process_time() - computed, 2),
         }
 
 
