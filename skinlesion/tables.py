@@ -226,7 +226,7 @@ def read_columns(
     if ragged:
         raise DataError(
             f"{path} has rows with another number of cells than its header",
-            expected=f"{len(header)} cells",
+            expected=counted(len(header), "cell"),
             which=[f"line {line}" for line in ragged],
         )
     return {

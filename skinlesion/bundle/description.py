@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from skinlesion.bundle.graphs import Graph, GraphFile, GraphFormat
 from skinlesion.config import Cleaning, Fit, ModelConfig, Target, ViewAverage
 from skinlesion.config.section import Section
+from skinlesion.wording import counted
 
 SCHEMA = 1  # raised when older programs could not read it rightly
 MAX_MEMBERS = 32
@@ -273,5 +274,5 @@ class Description(Section):
         if self.combiner is None and len(self.members) != 1:
             raise ValueError("a single model has one member")
         if self.combiner and self.combiner.members != len(self.members):
-            raise ValueError(f"the combiner is for {self.combiner.members} members")
+            raise ValueError(f"the combiner is for {counted(self.combiner.members, 'member')}")
         return self

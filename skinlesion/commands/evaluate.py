@@ -30,6 +30,7 @@ from skinlesion.report.subjects import (
 )
 from skinlesion.runs import write_json
 from skinlesion.tables import TARGETS, VAL, Predictions
+from skinlesion.wording import counted
 
 INTERVALS = {"percentile": "percentile", "bca": "BCa"}
 
@@ -170,7 +171,9 @@ def refuse_low_scores(outcome: Outcome, gates: Sequence[str]) -> None:
             if not met:
                 failures.append(f"{row.name}: {name} {value:.4f}, wanted {bound:g}")
     if failures:
-        raise QualityGateError(f"{len(failures)} scores do not meet --fail-under", which=failures)
+        raise QualityGateError(
+            f"{counted(len(failures), 'score')} not as --fail-under asks for", which=failures
+        )
 
 
 def parse_gates(gates: Sequence[str]) -> dict[str, float]:

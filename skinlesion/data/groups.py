@@ -10,6 +10,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from skinlesion.errors import DataError
+from skinlesion.wording import counted
 
 RESAMPLED = "_downsampled"  # what ISIC 2019 appends to the id of an image that it has reduced
 
@@ -83,7 +84,7 @@ def _refuse_shared_lesions(patient: np.ndarray, lesion: np.ndarray) -> None:
     shared = {name: sorted(who) for name, who in sorted(owners.items()) if len(who) > 1}
     if shared:
         raise DataError(
-            f"{len(shared)} lesions are claimed by two patients",
+            f"{counted(len(shared), 'lesion')} claimed by two patients",
             expected="every lesion of one patient",
             fix="correct the patients of those lesions in the source's table, or leave one empty",
             which=[f"lesion {name} (patients {', '.join(who)})" for name, who in shared.items()],

@@ -16,6 +16,7 @@ from skinlesion.errors import MAX_LISTED
 from skinlesion.report.pages import Picture, Side, Table, render
 from skinlesion.report.thumbnails import thumbnail_data_uri
 from skinlesion.tables import Manifest
+from skinlesion.wording import counted
 
 THUMBNAIL = 128  # pixels a side
 MAX_VALUES = 12  # rows of a facet's table; more are summed up
@@ -70,7 +71,7 @@ class AuditReport:
 
     def to_text(self) -> str:
         """The verdict, the first leaks, and a line for each thing worth a look."""
-        lines = [f"{self.name}: {self.images:,} images", f"  {self.verdict}"]
+        lines = [f"{self.name}: {counted(self.images, 'image')}", f"  {self.verdict}"]
         lines += [f"    {describe(pair)}" for pair in self.leaks[:MAX_LISTED]]
         if len(self.leaks) > MAX_LISTED:
             lines.append(f"    and {len(self.leaks) - MAX_LISTED} more")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from skinlesion.report.facts import Facts
+from skinlesion.wording import counted
 
 NOT_REPORTED = "not reported"
 CLEAR, TRIPOD = "CLEAR Derm", "TRIPOD+AI"
@@ -167,7 +168,9 @@ def _partition(facts: Facts) -> str:
     parts = ["recorded image by image in split.csv"]
     if facts.info:
         parts.append("by patient, else lesion, else image")
-        parts.append(f"{len(facts.info.get('dropped', ())):,} images left out as they would leak")
+        parts.append(
+            f"left out as they would leak: {counted(len(facts.info.get('dropped', ())), 'image')}"
+        )
     if learnt is not None:
         parts.append(f"images of this split in training or validation: {learnt}")
     return "; ".join(parts)

@@ -10,6 +10,7 @@ from skinlesion.report.facts import Facts
 from skinlesion.report.pages import Table
 from skinlesion.report.sources import guard, licences
 from skinlesion.report.values import row_of_metrics
+from skinlesion.wording import counted
 
 FILE = "model_card.md"
 NOT_RECORDED = "not recorded"
@@ -106,12 +107,14 @@ def _data(facts: Facts, split: str) -> list[str]:
     for source in info.get("sources", ()):
         lines.append(
             f"- source {plain(source['name'])}: layout {plain(source['layout'])},"
-            f" {source['count']:,} images; licence: {_known(known[source['name']])}"
+            f" {counted(source['count'], 'image')}; licence: {_known(known[source['name']])}"
         )
     if info:
         excluded = [f"{name} {count:,}" for name, count in info.get("excluded", {}).items()]
         lines.append(f"- excluded diagnoses: {plain(', '.join(excluded) or 'none')}")
-        lines.append(f"- left out as they would leak: {len(info.get('dropped', ())):,} images")
+        lines.append(
+            f"- left out as they would leak: {counted(len(info.get('dropped', ())), 'image')}"
+        )
     else:
         lines.append(f"- sources and licences: {NOT_RECORDED}. {plain(facts.dataset_note)}")
     return lines

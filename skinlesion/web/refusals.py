@@ -12,6 +12,8 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from skinlesion.wording import reason
+
 
 class Refusal(Exception):
     """Ends a request.
@@ -68,7 +70,7 @@ async def _http(_: Request, error: Any) -> Response:
 async def _invalid(_: Request, error: Any) -> Response:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
-    return response_of(Refusal(422, "invalid", f"{where}: {first['msg']}"))
+    return response_of(Refusal(422, "invalid", f"{where}: {reason(first['msg'])}"))
 
 
 async def _gone(_: Request, error: Any) -> Response:

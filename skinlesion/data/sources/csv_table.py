@@ -16,6 +16,7 @@ from skinlesion.data.sources.records import (
 )
 from skinlesion.errors import DataError
 from skinlesion.tables import read_columns, refuse_duplicates
+from skinlesion.wording import counted
 
 # Fields of Record, and the columns that they may be in.
 OPTIONAL = {
@@ -49,7 +50,7 @@ def read(path: Path) -> Source:
     others = [cell for cell in paths if not is_image(PurePosixPath(cell))]
     if others:
         raise DataError(
-            f"{path}: {len(others)} paths are not images",
+            f"{path}: {counted(len(others), 'path')} not of images",
             expected=f"files named {', '.join(IMAGE_SUFFIXES)}",
             which=others,
         )
