@@ -146,7 +146,7 @@ class Predictions:
         bad = ~((self.y_prob >= 0) & (self.y_prob <= 1))
         if bad.any():
             raise DataError(
-                f"{int(bad.sum())} values of y_prob are not probabilities",
+                f"{counted(int(bad.sum()), 'value')} of y_prob not in [0, 1]",
                 expected="numbers from 0 to 1",
                 which=self.image_id[bad].tolist(),
             )
@@ -250,7 +250,7 @@ def refuse_duplicates(ids: np.ndarray | Sequence[str], *, where: str) -> None:
     twice = sorted(name for name, count in Counter(map(str, ids)).items() if count > 1)
     if twice:
         raise DataError(
-            f"{len(twice)} image ids occur more than once in {where}",
+            f"{counted(len(twice), 'image id')} more than once in {where}",
             expected="every image_id once",
             fix="remove or rename the repeated rows",
             which=twice,
@@ -277,6 +277,7 @@ def _refuse_values(name: str, values: np.ndarray, allowed: Sequence[int], ids: n
     bad = ~np.isin(values, allowed)
     if bad.any():
         raise DataError(
-            f"{int(bad.sum())} values of {name} are not among {', '.join(map(str, allowed))}",
+            f"{counted(int(bad.sum()), 'value')} of {name} not among"
+            f" {', '.join(map(str, allowed))}",
             which=ids[bad].tolist(),
         )

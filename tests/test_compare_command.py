@@ -228,7 +228,7 @@ def test_other_images_or_labels_are_refused(make_run, judge, tmp_path, other):
 def test_a_run_that_learnt_from_test_images_is_refused(make_run, judge, tmp_path):
     runs = make_run("a"), make_run("b", train=("t0", "x3"))
 
-    with pytest.raises(IntegrityError, match="learnt from 1 images of test"):
+    with pytest.raises(IntegrityError, match="learnt from 1 image of test"):
         judge(*runs)
     assert not (tmp_path / "reports").exists()
 

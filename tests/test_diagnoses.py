@@ -39,7 +39,7 @@ def test_two_tables_may_agree_in_other_words_and_may_not_disagree(source, tmp_pa
     three = csv_file(tmp_path / "three.csv", "image_id,diagnosis", "b,AK")
 
     assert replaced(source, one, two)["a"] == "AK"
-    with pytest.raises(DataError, match="disagree about 1 images") as caught:
+    with pytest.raises(DataError, match=r"disagree about 1 image\b") as caught:
         replaced(source, one, three)
     assert caught.value.which == ["b (SCC in one.csv, AK in three.csv)"]
 
@@ -60,7 +60,7 @@ def test_images_that_no_source_has_are_named(source, tmp_path):
         (["image_id", "a"], "which column is the diagnosis"),
         (["id,diagnosis", "a,AK"], "lacks the column image_id"),
         (["image_id,diagnosis", "a,AK", "a,SCC"], "more than once"),
-        (["image_id,diagnosis", "a,"], "1 images have no diagnosis"),
+        (["image_id,diagnosis", "a,"], "1 image without a diagnosis"),
     ],
 )
 def test_unclear_tables_are_refused(source, tmp_path, rows, message):

@@ -285,7 +285,7 @@ def test_a_member_that_learnt_from_what_is_judged_is_refused(make_run, combine, 
     make_run("a")
     make_run("b", train=("t0", leaked))
 
-    with pytest.raises(IntegrityError, match="learnt from 1 images") as caught:
+    with pytest.raises(IntegrityError, match="learnt from 1 image of") as caught:
         combine()
 
     assert (caught.value.exit_code, caught.value.which) == (4, [leaked])

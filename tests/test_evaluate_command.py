@@ -451,7 +451,7 @@ def test_a_run_that_learnt_from_test_images_is_refused_and_nothing_is_written(
     make_run("a")
     make_run("b", train=("t0", "x3"))
 
-    with pytest.raises(IntegrityError, match="learnt from 1 images of test") as caught:
+    with pytest.raises(IntegrityError, match="learnt from 1 image of test") as caught:
         score()
 
     assert (caught.value.exit_code, caught.value.which) == (4, ["x3"])
@@ -573,7 +573,7 @@ def test_a_table_without_labels_needs_the_data_set(score, tmp_path):
 @pytest.mark.parametrize(
     ("line", "what"),
     [
-        ("x0,0.9", "occur more than once"),
+        ("x0,0.9", "more than once"),
         ("y0,high", "could not convert"),
     ],
 )
@@ -647,7 +647,7 @@ def test_an_undefined_score_does_not_pass(make_run, score):
     make_run("a", test={"x0": (0, 0.1), "x1": (0, 0.2)})
     outcome, _ = score()
 
-    with pytest.raises(QualityGateError, match="1 scores"):
+    with pytest.raises(QualityGateError, match="1 score not as"):
         evaluate.refuse_low_scores(outcome, ["auc=0"])
 
 

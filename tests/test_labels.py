@@ -93,7 +93,7 @@ def test_unknown_words_are_named_with_counts_and_first_ids():
 
     assert caught.value.exit_code == 3
     assert caught.value.which == [
-        "(empty) (1 images, first image3)",
+        "(empty) (1 image, first image3)",
         "wart (2 images, first image1)",
     ]
     assert "classes:" in caught.value.fix

@@ -304,7 +304,7 @@ def test_strict_refuses_what_would_leak(source, tmp_path, out):
 
     message = fails(config(source, clinic, strict=True), out, error=IntegrityError, code=4)
 
-    assert "1 images would leak" in message
+    assert "1 image would leak" in message
     assert "benign0" in message
 
 
@@ -434,7 +434,7 @@ def test_a_single_truncated_jpeg_is_named(source, out):
     ("rows", "culprit"),
     [
         (["a.png,nevus,A", "b.png,melanoma,A"], "A"),
-        (["a.png,nevus,A", "b.png,wart,B"], "wart (1 images, first B)"),
+        (["a.png,nevus,A", "b.png,wart,B"], "wart (1 image, first B)"),
         (["a.png,nevus,A", "b.png,nevus,B"], "no malignant image in all sources together"),
     ],
 )

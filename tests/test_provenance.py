@@ -40,7 +40,7 @@ def test_what_a_run_learnt_from_is_no_test_of_it(used, learnt, judged, leak):
     if not leak:
         refuse_leak(run, ["a", "z"], split=judged)
         return
-    with pytest.raises(IntegrityError, match=f"learnt from 1 images of {judged}") as caught:
+    with pytest.raises(IntegrityError, match=f"learnt from 1 image of {judged}") as caught:
         refuse_leak(run, ["a", "z"], split=judged)
     assert (caught.value.exit_code, caught.value.which) == (4, ["a"])
 

@@ -333,7 +333,7 @@ def test_a_member_that_learnt_from_what_is_judged_is_refused(runs, judged):
     text = runs["b"].split.read_text()
     runs["b"].split.write_text(text.replace(f"{leaked},{leaked},{judged}", f"{leaked},x,train"))
 
-    with pytest.raises(IntegrityError, match=f"learnt from 1 images of {judged}") as caught:
+    with pytest.raises(IntegrityError, match=f"learnt from 1 image of {judged}") as caught:
         cook([runs["a"], runs["b"]])
 
     assert str(runs["b"].path) in caught.value.what

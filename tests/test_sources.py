@@ -51,7 +51,7 @@ def test_isic2017_names_images_missing_on_disk_and_lists_those_without_a_row(tmp
     assert read_source(tmp_path).unlabelled == ("ISIC-2017_Training_Data/extra.jpg",)
 
     (tmp_path / "ISIC-2017_Training_Data" / "b.jpg").unlink()
-    with pytest.raises(DataError, match="1 images that are missing") as caught:
+    with pytest.raises(DataError, match="1 image missing") as caught:
         read_source(tmp_path)
 
     assert caught.value.which == ["b"]
@@ -189,7 +189,7 @@ def test_csv_may_say_more_of_each_image(tmp_path):
         ("a.jpg,nevus,\na.jpg,nevus,", "more than once", "a.jpg"),
         ("d/a.jpg,nv,1\na.jpg,nv,1", "more than once", "1"),
         ("a.jpg,nevus,A\ngone.jpg,nevus,B", "missing", "gone.jpg"),
-        ("a.jpg,nevus,A\nnotes.txt,nevus,B", "not images", "notes.txt"),
+        ("a.jpg,nevus,A\nnotes.txt,nevus,B", "1 path not of images", "notes.txt"),
         ("a.jpg,nevus,", "are empty", "row 1"),
     ],
 )
@@ -232,7 +232,7 @@ def test_an_image_id_in_two_sources_is_an_error(tmp_path):
     one = touch(tmp_path / "one", "nevus/x.jpg", "nevus/y.jpg")
     two = touch(tmp_path / "two", "nevus/x.jpg")
 
-    with pytest.raises(DataError, match="occur in two sources") as caught:
+    with pytest.raises(DataError, match="1 image id in two sources") as caught:
         read_sources([one, two])
 
     assert caught.value.which == ["x (one, two)"]

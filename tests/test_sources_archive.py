@@ -94,7 +94,7 @@ def test_an_image_that_is_not_on_disk_is_named(tmp_path):
     root = download(tmp_path, *ROWS)
     (root / "images" / "ISIC_0000002.jpg").unlink()
 
-    with pytest.raises(DataError, match="1 images that are missing") as caught:
+    with pytest.raises(DataError, match="1 image missing") as caught:
         read_source(root)
 
     assert caught.value.which == ["ISIC_0000002"]

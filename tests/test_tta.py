@@ -317,7 +317,7 @@ def test_images_that_the_parent_learnt_from_are_refused(parent, tmp_path, judged
     names[place] = next(iter(sorted(learnt_from(parent)["train"])))
     leaking = write_lesions(tmp_path / "leaking", names=names)
 
-    with pytest.raises(IntegrityError, match=f"learnt from 1 images of {judged}"):
+    with pytest.raises(IntegrityError, match=f"learnt from 1 image of {judged}"):
         run_tta(parent, dataset=leaking)
     assert not parent.views.exists()
     assert not (parent.path.parent / "tta").exists()

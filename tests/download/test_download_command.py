@@ -38,7 +38,7 @@ def test_verify_names_what_differs_and_exits_4(download, raw, type_command, what
 
     assert (shown.code, shown.out) == (4, "")
     assert f"differs: images/{file.name} ({what})" in shown.err
-    assert "error: raw: 1 files are not as the manifest says" in shown.err
+    assert "error: raw: 1 file not as the manifest says" in shown.err
 
 
 def test_verify_of_an_intact_download_counts_its_files(download, type_command):
@@ -46,7 +46,7 @@ def test_verify_of_an_intact_download_counts_its_files(download, type_command):
 
     shown = type_command("download-isic", "--verify", "--out", "raw")
 
-    assert (shown.code, shown.out) == (0, "raw: 11 files are as the manifest says\n")
+    assert (shown.code, shown.out) == (0, "raw: 11 files as the manifest says\n")
 
 
 def test_verify_says_when_a_download_is_not_complete(stub, download, type_command):

@@ -76,7 +76,7 @@ def test_one_image_that_goes_wrong_is_listed_and_the_others_come(
     assert kept == [f"ISIC_{n:07}.jpg" for n in (0, 1, 3, 4, 5)]
     assert [row["isic_id"] for row in table(raw / "metadata.csv")] == [n[:-4] for n in kept]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["raw"]
-    with pytest.raises(DataError, match="1 files could not be had") as caught:
+    with pytest.raises(DataError, match="1 file could not be had") as caught:
         command.refuse_failures(summary)
     assert caught.value.exit_code == 3
     assert "next:" not in summary.to_text()

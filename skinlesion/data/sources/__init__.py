@@ -20,6 +20,7 @@ from skinlesion.data.sources import (
 from skinlesion.data.sources.diagnoses import with_diagnoses
 from skinlesion.data.sources.records import Reader, Record, Source, isic_id
 from skinlesion.errors import ConfigError, DataError
+from skinlesion.wording import counted
 
 __all__ = [
     "READERS",
@@ -121,7 +122,7 @@ def _refuse_shared_ids(sources: Sequence[Source]) -> None:
                 shared.append(f"{record.image_id} ({other}, {source.name})")
     if shared:
         raise DataError(
-            f"{len(shared)} image ids occur in two sources",
+            f"{counted(len(shared), 'image id')} in two sources",
             expected="every image once: a copy in another split would leak",
             fix="remove the images from one of the sources; if they differ, rename them",
             which=shared,
