@@ -164,6 +164,13 @@ def test_with_nothing_to_fold_the_model_itself_comes_back(tiny):
     assert with_folded_norms(head) is head
 
 
+def test_with_nothing_to_fold_no_layer_is_called_again(tiny, monkeypatch):
+    model = tiny_model("all", freeze=False)
+    monkeypatch.setattr(keras.layers.Layer, "__call__", None)
+
+    assert with_folded_norms(model) is model
+
+
 def test_a_convolution_that_is_not_linear_is_not_scaled():
     image = keras.Input((8, 8, 3))
     x = keras.layers.Conv2D(4, 3, activation="relu")(image)
