@@ -10,7 +10,8 @@ from skinlesion import models
 from skinlesion.losses import make_loss
 from skinlesion.models import BACKBONES, build_model, with_folded_norms
 from skinlesion.models.building import POLICIES
-from skinlesion.training.fit import compile_model, every_layer
+from skinlesion.training.compiling import compile_model
+from skinlesion.training.fit import every_layer
 from skinlesion.training.precision import twin
 
 pytestmark = pytest.mark.tensorflow
