@@ -140,7 +140,8 @@ def measure_training(
     from skinlesion import models
     from skinlesion.losses import make_loss
     from skinlesion.training.checkpoint import Checkpoints
-    from skinlesion.training.fit import compile_model, fit
+    from skinlesion.training.compiling import compile_model
+    from skinlesion.training.fit import fit
     from skinlesion.training.tasks import image_batches
 
     blocks = given.repeats + 1

@@ -68,6 +68,16 @@ def test_every_option_has_its_keyword(command):
     assert [name for name in names if aliases.get(name, name) not in parameters(command)] == []
 
 
+@pytest.mark.parametrize("command", TYPED)
+def test_an_option_and_its_keyword_have_the_same_default(command):
+    own = parameters(command)
+
+    for option in TYPED[command].params:
+        # Without one, the config or the keyword's own sentinel says what holds.
+        if option.name in own and option.default is not None:
+            assert str(option.default) == str(own[option.name].default), option.name
+
+
 @pytest.mark.parametrize("command", [*SCHEMAS, *FIELDS_OF])
 def test_signatures_show_the_fields_and_their_defaults(command):
     shown = parameters(command)

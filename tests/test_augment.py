@@ -87,7 +87,6 @@ def test_no_range_changes_nothing():
     changed = augment(images, uniforms(4, seed=0, epoch=0), Ranges())
 
     np.testing.assert_array_equal(changed, images)
-    assert not Ranges().changes_anything
 
 
 @pytest.mark.parametrize("name", EACH)
@@ -96,7 +95,6 @@ def test_each_range_changes_the_image(name):
 
     changed = augment(images, uniforms(32, seed=1, epoch=0), ranges).numpy()
 
-    assert ranges.changes_anything
     assert (np.abs(changed - images).max(axis=(1, 2, 3)) > 1).sum() >= 24  # 4 flips are none
 
 

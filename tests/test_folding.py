@@ -10,7 +10,8 @@ from skinlesion import models
 from skinlesion.losses import make_loss
 from skinlesion.models import BACKBONES, build_model, with_folded_norms
 from skinlesion.models.building import POLICIES
-from skinlesion.training.fit import compile_model, every_layer
+from skinlesion.training.compiling import compile_model
+from skinlesion.training.fit import every_layer
 from skinlesion.training.precision import twin
 
 pytestmark = pytest.mark.tensorflow
@@ -162,6 +163,13 @@ def test_with_nothing_to_fold_the_model_itself_comes_back(tiny):
 
     assert with_folded_norms(model) is model
     assert with_folded_norms(head) is head
+
+
+def test_with_nothing_to_fold_no_layer_is_called_again(tiny, monkeypatch):
+    model = tiny_model("all", freeze=False)
+    monkeypatch.setattr(keras.layers.Layer, "__call__", None)
+
+    assert with_folded_norms(model) is model
 
 
 def test_a_convolution_that_is_not_linear_is_not_scaled():

@@ -19,6 +19,7 @@ LEVELS = {
     "config": 1,
     "odds": 0.5,
     "offline": 0.5,
+    "serving": 0.5,
     "places": 1.5,
     "pretrained": 1,
     "progress": 1,
@@ -174,7 +175,7 @@ def test_commands_import_what_needs_tensorflow_when_they_run(name):
 def test_the_command_line_imports_its_commands_when_they_run(name):
     outside = own(imported(name, inside_functions=False))
 
-    assert all(belongs(module, ("arguments", "cli", "errors")) for module in outside)
+    assert all(belongs(module, ("arguments", "cli", "errors", "serving")) for module in outside)
 
 
 def test_only_downloads_and_the_server_open_sockets():

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from skinlesion import runs
 from skinlesion.errors import ConfigError, DataError
 from skinlesion.runs import (
     RunDir,
@@ -14,6 +13,7 @@ from skinlesion.runs import (
     free_run_path,
     latest_run_path,
     open_run,
+    opening,
     read_json,
     write_json,
 )
@@ -162,7 +162,7 @@ def test_killed_while_it_is_made_it_can_be_resumed(tmp_path, monkeypatch):
         assert not (tmp_path / "run").exists()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(runs, "environment", kill)
+    monkeypatch.setattr(opening, "environment", kill)
     with pytest.raises(KeyboardInterrupt), open_train(tmp_path / "run"):
         pytest.fail("the block ran")
 

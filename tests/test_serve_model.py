@@ -28,6 +28,7 @@ from skinlesion.config import ExplainConfig
 from skinlesion.data.images import ImageBytes
 from skinlesion.data.store import open_dataset
 from skinlesion.report.overlay import LINE, MARGIN, SIDE
+from skinlesion.serving import Serving
 from skinlesion.training import inference
 
 pytestmark = pytest.mark.tensorflow
@@ -171,7 +172,7 @@ def test_an_export_is_served_with_its_answers_and_without_maps(made, tmp_path, f
     export.run(made / "a", tmp_path / "e", format=format, reporter=QuickReporter())
     visitor = Visitor(files_of(photos(made))[0], signal.SIGTERM, also=("/api/model",))
 
-    serve.run(tmp_path / "e", host="127.0.0.1", port=0, reporter=visitor)
+    serve.run(tmp_path / "e", Serving(port=0), reporter=visitor)
 
     visitor.thread.join(60)
     answer, card = (answer.json() for answer in visitor.answers)
@@ -218,9 +219,8 @@ def test_the_command_serves_until_it_is_told_to_stop(made, served, monkeypatch, 
     monkeypatch.setattr(inference, "load_predictor", lambda path, **_: served.predictor)
     before = signal.getsignal(ending)
     visitor = Visitor(files_of(photos(made))[0], ending)
-    options = {"host": "127.0.0.1", "port": 0, "token": None, "max_file_mib": 1}
 
-    serve.run(made / "a", **options, reporter=visitor)
+    serve.run(made / "a", Serving(port=0, max_file_mib=1), reporter=visitor)
 
     visitor.thread.join(60)
     assert [answer.status_code for answer in visitor.answers] == [200]

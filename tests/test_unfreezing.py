@@ -117,8 +117,8 @@ def test_moments_go_on_where_they_were(parent, tmp_path, monkeypatch):
         same = [np.array_equal(values[one.name], one.numpy()) for one in old.variables]
         seen.append((all(same), len(new.variables) - len(old.variables)))
 
-    carry = fit._carry_over
-    monkeypatch.setattr(fit, "_carry_over", remember)
+    carry = fit.carry_over
+    monkeypatch.setattr(fit, "carry_over", remember)
     config = finetune_config(parent.path, epochs=2, unfreeze={"blocks": 1})
 
     run_finetune(config, tmp_path / "run")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from skinlesion.api.mirror import Place, path_of, reporter_for
 from skinlesion.places import export_file
+from skinlesion.serving import Serving
 
 if TYPE_CHECKING:
     from skinlesion.bundle import GraphFormat
@@ -97,14 +98,14 @@ def export_web(
 def serve(
     model: Place | None = None,
     *,
-    host: str = "127.0.0.1",
-    port: int = 8000,
+    host: str = Serving.host,
+    port: int = Serving.port,
     token: str | None = None,
-    max_file_mib: int = 20,
-    max_files: int = 32,
-    max_megapixels: float = 50,
-    queue: int = 16,
-    rate: int = 300,
+    max_file_mib: int = Serving.max_file_mib,
+    max_files: int = Serving.max_files,
+    max_megapixels: float = Serving.max_megapixels,
+    queue: int = Serving.queue,
+    rate: int = Serving.rate,
     progress: bool = False,
 ) -> None:
     """Serve a page and an API that predict and explain, until SIGINT or SIGTERM.
@@ -128,8 +129,7 @@ def serve(
     """
     from skinlesion.commands import serve as command
 
-    command.run(
-        path_of(model),
+    asked = Serving(
         host=host,
         port=port,
         token=token,
@@ -138,5 +138,5 @@ def serve(
         max_megapixels=max_megapixels,
         queue=queue,
         rate=rate,
-        reporter=reporter_for(progress),
     )
+    command.run(path_of(model), asked, reporter=reporter_for(progress))

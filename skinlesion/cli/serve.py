@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from skinlesion.cli.options import reporter
+from skinlesion.serving import Serving
 
 
 def serve(
@@ -17,10 +18,10 @@ def serve(
     ] = None,
     host: Annotated[
         str, typer.Option("--host", help="Address; one that others reach needs a token.")
-    ] = "127.0.0.1",
+    ] = Serving.host,
     port: Annotated[
         int, typer.Option("--port", min=0, max=65535, help="0: any that is free.")
-    ] = 8000,
+    ] = Serving.port,
     token: Annotated[
         str | None,
         typer.Option(
@@ -31,25 +32,24 @@ def serve(
     ] = None,
     max_file_mib: Annotated[
         int, typer.Option("--max-file-mib", min=1, max=1024, help="Of one file.")
-    ] = 20,
+    ] = Serving.max_file_mib,
     max_files: Annotated[
         int, typer.Option("--max-files", min=1, max=1000, help="In one request.")
-    ] = 32,
+    ] = Serving.max_files,
     max_megapixels: Annotated[
         float, typer.Option("--max-megapixels", min=0.01, max=89, help="Of one picture.")
-    ] = 50,
+    ] = Serving.max_megapixels,
     queue: Annotated[
         int, typer.Option("--queue", min=1, max=10000, help="Requests that wait for the model.")
-    ] = 16,
+    ] = Serving.queue,
     rate: Annotated[
         int, typer.Option("--rate", min=0, help="Pictures a minute and client; 0: no limit.")
-    ] = 300,
+    ] = Serving.rate,
 ) -> None:
     """Serve a page and an API that predict and explain. For research only: not a medical device."""
     from skinlesion.commands import serve as command
 
-    command.run(
-        model,
+    asked = Serving(
         host=host,
         port=port,
         token=token,
@@ -58,5 +58,5 @@ def serve(
         max_megapixels=max_megapixels,
         queue=queue,
         rate=rate,
-        reporter=reporter(),
     )
+    command.run(model, asked, reporter=reporter())

@@ -137,15 +137,9 @@ def export(
     """Write a model for another runtime, compared with Keras; exit 6 if it differs."""
     from skinlesion.commands import export as command
     from skinlesion.commands import export_web
-    from skinlesion.errors import ConfigError
     from skinlesion.places import export_file
 
-    if format == "web" and int8:
-        raise ConfigError("--int8 is not for web", expected="--format litert --int8")
-    if format != "web" and (dtype or onnxruntime_web):
-        raise ConfigError(
-            f"--dtype and --onnxruntime-web are not for {format}", expected="--format web"
-        )
+    _refuse_options_without_effect(format, int8=int8, page_only=bool(dtype or onnxruntime_web))
     path = out or export_file(model, format)
     if format == "web":
         page = export_web.run(
@@ -170,3 +164,14 @@ def export(
         reporter=reporter(),
     )
     print(outcome.to_text())
+
+
+def _refuse_options_without_effect(format: str, *, int8: bool, page_only: bool) -> None:
+    from skinlesion.errors import ConfigError
+
+    if format == "web" and int8:
+        raise ConfigError("--int8 is not for web", expected="--format litert --int8")
+    if format != "web" and page_only:
+        raise ConfigError(
+            f"--dtype and --onnxruntime-web are not for {format}", expected="--format web"
+        )

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from skinlesion import provenance, runtime
 from skinlesion.config import FinetuneConfig, to_yaml
-from skinlesion.data.store import open_dataset
+from skinlesion.data.store import Dataset, open_dataset
 from skinlesion.errors import ConfigError
 from skinlesion.progress import Reporter
 from skinlesion.runs import RunDir, open_run
 from skinlesion.tables import VAL
+
+if TYPE_CHECKING:
+    from skinlesion.training.examples import Examples
 
 T = TypeVar("T")
 
@@ -47,34 +50,24 @@ def run(
     if path.resolve() == parent.path.resolve():
         raise ConfigError(f"{path} cannot be its own parent", fix="pass another --out")
     config = with_parents_values(config, parent)
-    from skinlesion.training.examples import choose_examples, fold_of
+    from skinlesion.training.examples import fold_of
 
     dataset = open_dataset(_known(config.dataset))
     config = config.model_copy(update={"fold": config.fold or fold_of(parent, dataset)})
-    examples = choose_examples(
-        dataset,
-        target=parent.record()["target"],
-        limit=config.limit,
-        seed=_known(config.seed),
-        fold=config.fold,
-    )
-    for split in (VAL, *examples.predicted_splits()):
-        provenance.refuse_leak(parent, examples.ids(split), split=split, parent=True)
+    seed = _known(config.seed)
+    examples = _examples(config, dataset, parent, seed=seed)
     with open_run(
         path, to_yaml(config), kind="finetune", resume=resume, overwrite=overwrite
     ) as made:
         examples.record(made)
         provenance.inherit(made, [parent])
-        made.update_record(
-            backbone=parent.record()["backbone"], seed=config.seed, parent=str(parent.path)
-        )
-        runtime.prepare(
-            seed=_known(config.seed), threads=config.threads, deterministic=config.deterministic
-        )
+        backbone = parent.record()["backbone"]
+        made.update_record(backbone=backbone, seed=seed, parent=str(parent.path))
+        runtime.prepare(seed=seed, threads=config.threads, deterministic=config.deterministic)
         from skinlesion.training.session import load_run_model, train_model
 
         made.update_record(devices=runtime.devices())
-        model, model_config = load_run_model(parent, seed=_known(config.seed))
+        model, model_config = load_run_model(parent, seed=seed)
         train_model(
             model,
             made,
@@ -83,10 +76,26 @@ def run(
             recipe=config,
             trainable=config.trainable,
             freeze_batch_norm=config.freeze_batch_norm,
-            seed=_known(config.seed),
+            seed=seed,
             reporter=reporter,
         )
     return made
+
+
+def _examples(config: FinetuneConfig, dataset: Dataset, parent: RunDir, *, seed: int) -> Examples:
+    """What to train on and predict; IntegrityError if the parent learnt from what is predicted."""
+    from skinlesion.training.examples import choose_examples
+
+    examples = choose_examples(
+        dataset,
+        target=parent.record()["target"],
+        limit=config.limit,
+        seed=seed,
+        fold=config.fold,
+    )
+    for split in (VAL, *examples.predicted_splits()):
+        provenance.refuse_leak(parent, examples.ids(split), split=split, parent=True)
+    return examples
 
 
 def _known(value: T | None) -> T:

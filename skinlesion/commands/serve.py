@@ -19,6 +19,7 @@ from skinlesion.metrics.calibration import CALIBRATORS
 from skinlesion.progress import Reporter
 from skinlesion.report.overlay import layer, overlay_picture, scale_of
 from skinlesion.runs import RunDir
+from skinlesion.serving import Serving
 
 if TYPE_CHECKING:
     from skinlesion.inference import Answer, Predictor
@@ -28,31 +29,12 @@ if TYPE_CHECKING:
 DIGITS = 6  # of probabilities, as predict writes them
 
 
-def run(
-    model: Path | None,
-    *,
-    host: str = "127.0.0.1",
-    port: int = 8000,
-    token: str | None = None,
-    max_file_mib: int = 20,
-    max_files: int = 32,
-    max_megapixels: float = 50,
-    queue: int = 16,
-    rate: int = 300,
-    reporter: Reporter,
-) -> None:
+def run(model: Path | None, asked: Serving, *, reporter: Reporter) -> None:
     """Serve until SIGINT or SIGTERM.
 
     Args:
         model: A run, a bundle or an export; None: the bundle that comes with the package.
-        host: To bind to.
-        port: 0: any that is free.
-        token: That the API needs; None: none.
-        max_file_mib: Of one file, MiB.
-        max_files: In one request.
-        max_megapixels: Of one picture.
-        queue: Requests that wait for the model.
-        rate: Pictures a minute and client; 0: no limit.
+        asked: Where, to whom, and how much.
         reporter: Told of the address.
 
     Raises:
@@ -62,20 +44,20 @@ def run(
         MissingExtraError: If the extra ``web`` is not installed, or no model came along.
     """
     server = _web()
-    server.refuse_open(host, token)
+    server.refuse_open(asked.host, asked.token)
     limits = _bounded(
         {
-            "file_bytes": max_file_mib << 20,
-            "files": max_files,
-            "pixels": round(max_megapixels * 1e6),
-            "queue": queue,
-            "rate": rate,
+            "file_bytes": asked.max_file_mib << 20,
+            "files": asked.max_files,
+            "pixels": round(asked.max_megapixels * 1e6),
+            "queue": asked.queue,
+            "rate": asked.rate,
         }
     )
     path = model or default_bundle()
     if not RunDir(path).is_run():
         read_bundle(path)  # refuses what is no bundle before TensorFlow is imported
-    with server.bind(host, port) as bound:
+    with server.bind(asked.host, asked.port) as bound:
         served = Served(open_model(path))
         served.warm_up()
         name = served.predictor.description.name
@@ -83,7 +65,7 @@ def run(
         def started() -> None:
             reporter.say(f"{name} is served at {server.address_of(bound)}; Ctrl-C stops it")
 
-        server.serve(served, bound, limits=limits, token=token, started=started)
+        server.serve(served, bound, limits=limits, token=asked.token, started=started)
     reporter.say("stopped")
 
 

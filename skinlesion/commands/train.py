@@ -37,11 +37,8 @@ def run(
     if resume and RunDir(path).is_finished():
         reporter.say(f"{path} is finished already")
         return RunDir(path)
-    if overwrite and path.resolve() in Path(config.model.weights).resolve().parents:
-        raise ConfigError(
-            f"the weights {config.model.weights} would be deleted with {path}",
-            fix="choose another --run",
-        )
+    if overwrite:
+        _refuse_weights_inside(path, config.model.weights)
     from skinlesion.training.examples import choose_examples
 
     examples = choose_examples(
@@ -76,3 +73,10 @@ def run(
             reporter=reporter,
         )
     return made
+
+
+def _refuse_weights_inside(path: Path, weights: str) -> None:
+    if path.resolve() in Path(weights).resolve().parents:
+        raise ConfigError(
+            f"the weights {weights} would be deleted with {path}", fix="choose another --run"
+        )

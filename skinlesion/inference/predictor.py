@@ -216,18 +216,6 @@ def _views(member: Member, symmetry: int | None) -> tuple[ViewOf, ...]:
     return tuple(ViewOf(symmetry=symmetry, scale=scale) for scale in scales)
 
 
-def member_probability(member: Member, network: Network, pixels: np.ndarray) -> np.ndarray:
-    """Of the positive class, shape (n,), float64: the average over the member's views.
-
-    Args:
-        member: Whose views, and how they are averaged.
-        network: Its network.
-        pixels: Stored pixels, shape (n, S, S, 3), uint8.
-    """
-    shown = [View(view.symmetry, view.scale) for view in member.views]
-    return _average(member, [network(view.turned(pixels), view.scale) for view in shown])
-
-
 def _average(member: Member, logits: Sequence[np.ndarray]) -> np.ndarray:
     """Probability of the views' logits, one array a view."""
     inner, outer = AVERAGES[member.average]

@@ -93,23 +93,19 @@ def decision_curve(
     Source: Vickers and Elkin, Med. Decis. Making 26:565, 2006.
     """
     at = np.asarray(at, np.float64)
-    if not ((at > 0) & (at < 1)).all():
-        raise ConfigError("threshold probabilities of a decision curve", expected="in (0, 1)")
-    if prevalence is not None and not 0 < prevalence < 1:
-        raise ConfigError(f"a prevalence of {prevalence}", expected="above 0, below 1")
+    _refuse_out_of_range(at, prevalence)
     ranking = rank(y_true, y_prob)
     columns = np.searchsorted(-ranking.cutoffs, -at, side="right")
     harm = at / (1 - at)
 
     def net_benefits(weights: np.ndarray) -> dict[str, np.ndarray]:
         tally = ranking.tally(weights[:, ranking.order], threshold=0.0)
-        tp, fp = tally.tp_at[:, columns], tally.fp_at[:, columns]
-        if prevalence is None:
-            found = (tp - fp * harm) / tally.images[:, None]
-        else:
-            sensitivity = ratio(tp, tally.malignant[:, None])
-            false_alarms = ratio(fp, tally.benign[:, None])
-            found = sensitivity * prevalence - false_alarms * (1 - prevalence) * harm
+        found = _net_benefit(
+            (tally.tp_at[:, columns], tally.malignant[:, None]),
+            (tally.fp_at[:, columns], tally.benign[:, None]),
+            harm,
+            prevalence,
+        )
         return {f"{index}": column for index, column in enumerate(found.T)}
 
     found = distributions(net_benefits, y_true, group, resamples=resamples, rng=rng)
@@ -136,8 +132,28 @@ def net_benefit(
     y_true, y_prob = checked(y_true, y_prob)
     ascending = [np.sort(y_prob[y_true == label]) for label in (0, 1)]
     fp, tp = (len(one) - np.searchsorted(one, at, side="left") for one in ascending)
-    harm = at / (1 - at)
-    if prevalence is None:
-        return ratio(tp - fp * harm, np.full(len(at), len(y_true)))
     benign, malignant = (np.full(len(at), len(one)) for one in ascending)
+    return _net_benefit((tp, malignant), (fp, benign), at / (1 - at), prevalence)
+
+
+def _refuse_out_of_range(at: np.ndarray, prevalence: float | None) -> None:
+    if not ((at > 0) & (at < 1)).all():
+        raise ConfigError("threshold probabilities of a decision curve", expected="in (0, 1)")
+    if prevalence is not None and not 0 < prevalence < 1:
+        raise ConfigError(f"a prevalence of {prevalence}", expected="above 0, below 1")
+
+
+def _net_benefit(
+    true: tuple[np.ndarray, np.ndarray],
+    false: tuple[np.ndarray, np.ndarray],
+    harm: np.ndarray,
+    prevalence: float | None,
+) -> np.ndarray:
+    """Of positives found, true and false, each with the number of its class; nan without one.
+
+    All arrays broadcast to one shape (..., t).
+    """
+    (tp, malignant), (fp, benign) = true, false
+    if prevalence is None:
+        return ratio(tp - fp * harm, malignant + benign)
     return ratio(tp, malignant) * prevalence - ratio(fp, benign) * (1 - prevalence) * harm

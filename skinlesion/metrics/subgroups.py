@@ -135,24 +135,12 @@ def score_subgroups(
             images=len(rows),
             malignant=int(y_true[rows].sum()),
             groups=len(np.unique(np.asarray(group)[rows])),
-            scores={
-                key: _interval(values[place, column], resampled[:, place, column], confidence)
-                for column, key in enumerate(keys)
-            },
+            scores=_intervals(keys, values[place], resampled[:, place], confidence),
             warning=_warning(y_true[rows]),
         )
         for place, (name, rows) in enumerate(zip(names, members, strict=True))
     ]
-    gaps = {}
-    for column, key in enumerate(keys):
-        large = [place for place, row in enumerate(rows) if _is_large_enough(row, key)]
-        gaps[key] = _gap(
-            [names[place] for place in large],
-            values[large, column],
-            resampled[:, large, column],
-            confidence,
-        )
-    return Subgroups(rows, gaps)
+    return Subgroups(rows, _gaps(rows, keys, values, resampled, confidence))
 
 
 def known_or_unknown(cell: object) -> str:
@@ -223,9 +211,35 @@ def _evaluate(
     return scored(np.ones((1, len(y_true))))[0], resampled
 
 
-def _interval(value: float, resampled: np.ndarray, confidence: float) -> Estimate:
-    defined = resampled[~np.isnan(resampled)]
-    return Distribution(float(value), defined).estimate(PERCENTILE, confidence)
+def _intervals(
+    keys: Sequence[str], values: np.ndarray, resampled: np.ndarray, confidence: float
+) -> dict[str, Estimate]:
+    """Of one subgroup's scores of shape (k,), and resampled ones of shape (r, k)."""
+    found = {}
+    for key, value, column in zip(keys, values, resampled.T, strict=True):
+        distribution = Distribution(float(value), column[~np.isnan(column)])
+        found[key] = distribution.estimate(PERCENTILE, confidence)
+    return found
+
+
+def _gaps(
+    rows: Sequence[Subgroup],
+    keys: Sequence[str],
+    values: np.ndarray,
+    resampled: np.ndarray,
+    confidence: float,
+) -> dict[str, Gap | None]:
+    """By score, among the subgroups that are large enough for it; shapes as of ``_evaluate``."""
+    gaps = {}
+    for column, key in enumerate(keys):
+        large = [place for place, row in enumerate(rows) if _is_large_enough(row, key)]
+        gaps[key] = _gap(
+            [rows[place].name for place in large],
+            values[large, column],
+            resampled[:, large, column],
+            confidence,
+        )
+    return gaps
 
 
 def _gap(

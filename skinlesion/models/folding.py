@@ -25,19 +25,23 @@ def with_folded_norms(model: keras.Model) -> keras.Model:
     Returns:
         A model of the same input and output; ``model`` itself if there is nothing to fold.
     """
-    nested = [layer for layer in model.layers if layer.name == "backbone"]
-    if not nested:
+    backbone = next((layer for layer in model.layers if layer.name == "backbone"), None)
+    if backbone is None or not _folds(backbone):
         return model
-    folded = _folded(nested[0])
-    if not any(isinstance(layer, _NormalisedConvolution) for layer in folded.layers):
-        return model
+    folded = _folded(backbone)
 
     def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
-        return (folded if layer is nested[0] else layer)(*args, **kwargs)
+        return (folded if layer is backbone else layer)(*args, **kwargs)
 
     made = _rewired(model, call)
     made.dtype_policy = model.dtype_policy  # by which compile decides on loss scaling
     return made
+
+
+def _folds(network: keras.Model) -> bool:
+    """Whether a frozen normalisation of ``network`` stands right after a convolution."""
+    convolved = {id(layer.output) for layer in network.layers if _is_linear_convolution(layer)}
+    return any(_is_frozen_norm(layer) and id(layer.input) in convolved for layer in network.layers)
 
 
 def _folded(network: keras.Model) -> keras.Model:

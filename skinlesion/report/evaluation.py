@@ -56,11 +56,7 @@ def write(
     Raises:
         DataError: If ``target`` is a folder of something else.
     """
-    if target.exists() and not (target / "metrics.json").exists():
-        raise DataError(
-            f"{target} was not written by evaluate, so it is not replaced",
-            fix="choose another --reports folder",
-        )
+    _refuse_other_folder(target)
     test = subject.test
     threshold, _ = fitted_threshold(config.threshold, subject.val)
     counts = confusion(test.y_true, test.y_prob, threshold=threshold)
@@ -81,27 +77,21 @@ def write(
         write_json(folder / "metrics.json", metrics)
         page = study.model_page(scored, facts, baseline=baseline, config=config)
         write_text(folder / study.FILE, page)
-        card = model_card.to_markdown(
-            metrics,
-            facts,
-            classes=subject.classes,
-            points=study.points_table(marks, split=config.split),
-            parts=parts,
-        )
-        write_text(folder / model_card.FILE, card)
+        write_text(folder / model_card.FILE, _card(scored, facts, parts, config))
         if parts:
             tables = subgroups.to_markdown(parts, title=title, confidence=config.confidence)
             write_text(folder / subgroups.FILE, tables)
         (folder / "figures").mkdir()
-        figures.save(
-            figures.confusion_figure(counts, title=title, classes=subject.classes),
-            folder / "figures" / "confusion.png",
-        )
-        if 0 < row.positives < row.n:
-            _write_curves(test, row, title, folder / "figures")
-        if subject.run and subject.run.history.exists():
-            _write_training_curves(subject.run, folder / "figures")
+        _write_figures(subject, row, counts, title, folder / "figures")
     return scored
+
+
+def _refuse_other_folder(target: Path) -> None:
+    if target.exists() and not (target / "metrics.json").exists():
+        raise DataError(
+            f"{target} was not written by evaluate, so it is not replaced",
+            fix="choose another --reports folder",
+        )
 
 
 def _beside_the_bootstrap(
@@ -122,6 +112,29 @@ def _beside_the_bootstrap(
             "intercept": to_json(calibration.intercept),
         },
     }
+
+
+def _card(
+    scored: study.Scored, facts: Facts, parts: subgroups.Found, config: EvaluateConfig
+) -> str:
+    return model_card.to_markdown(
+        scored.metrics,
+        facts,
+        classes=scored.subject.classes,
+        points=study.points_table(scored.marks, split=config.split),
+        parts=parts,
+    )
+
+
+def _write_figures(
+    subject: Subject, row: leaderboard.Row, counts: dict[str, int], title: str, folder: Path
+) -> None:
+    confusion_figure = figures.confusion_figure(counts, title=title, classes=subject.classes)
+    figures.save(confusion_figure, folder / "confusion.png")
+    if 0 < row.positives < row.n:
+        _write_curves(subject.test, row, title, folder)
+    if subject.run and subject.run.history.exists():
+        _write_training_curves(subject.run, folder)
 
 
 def _write_curves(test: Predictions, row: leaderboard.Row, title: str, folder: Path) -> None:

@@ -10,7 +10,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from skinlesion import models
 from skinlesion.config import LastEpochs, Monitor, Recipe
 from skinlesion.data.order import Order
 from skinlesion.errors import DataError
@@ -19,8 +18,8 @@ from skinlesion.odds import sigmoid
 from skinlesion.progress import Counter, Reporter
 from skinlesion.training.averaging import Average, make_average
 from skinlesion.training.checkpoint import Checkpoints, History
+from skinlesion.training.compiling import carry_over, compile_model
 from skinlesion.training.devices import shared_batches
-from skinlesion.training.optimizers import make_optimizer
 from skinlesion.training.unfreezing import Stage, one_stage, stage_of
 
 
@@ -86,17 +85,9 @@ def fit(
                 before = model.optimizer
                 stage.open()
                 stepped = compile_model(model, loss, recipe, steps=steps, depths=depths)
-                _carry_over(before, model.optimizer)
+                carry_over(before, model.optimizer)
             stop = min(stage.stop, recipe.epochs)
-            stepped.fit(
-                shared_batches(batches.epochs(len(history), stop), stepped.distribute_strategy),
-                initial_epoch=len(history),
-                epochs=stop,
-                steps_per_epoch=steps,
-                shuffle=False,  # the batches are in their epoch's order already
-                verbose=0,
-                callbacks=[epochs],
-            )
+            _run(stepped, batches, start=len(history), stop=stop, callback=epochs)
     finally:
         epochs.close()
     checkpoints.restore_best(model)
@@ -138,56 +129,24 @@ def validation_scores(
     }
 
 
-def compile_model(
-    model: keras.Model,
-    loss: keras.losses.Loss,
-    recipe: Recipe,
+def _run(
+    stepped: keras.Model,
+    batches: Batches,
     *,
-    steps: int,
-    depths: Mapping[str, int],
-    rate: keras.optimizers.schedules.LearningRateSchedule | None = None,
-) -> keras.Model:
-    """Compile ``model`` with an optimiser of the weights that are trained as its flags are now.
-
-    Args:
-        model: With one logit.
-        loss: Of (labels, logits), each (b, 1).
-        recipe: Optimiser and schedule.
-        steps: Batches an epoch.
-        depths: As in ``fit``.
-        rate: Instead of the recipe's schedule.
-
-    Returns:
-        What to call ``fit`` of, with the same optimiser and weights: see ``with_folded_norms``.
-    """
-    decay = recipe.optimizer.layer_decay
-    with model.distribute_strategy.scope():
-        optimizer = make_optimizer(
-            recipe.optimizer,
-            recipe.schedule,
-            steps=steps,
-            epochs=recipe.epochs,
-            multiplier=(lambda one: decay ** depths.get(one.path, 0)) if decay < 1 else None,
-        )
-        if rate is not None:
-            optimizer.learning_rate = rate
-        # Keras wraps the optimizer of a float16 model into one that scales the loss.
-        model.compile(optimizer=optimizer, loss=loss, jit_compile=False)
-        model.optimizer.build(model.trainable_variables)
-        stepped = models.with_folded_norms(model)
-        if stepped is not model:
-            stepped.compile(
-                optimizer=model.optimizer, loss=loss, jit_compile=False, auto_scale_loss=False
-            )
-    return stepped
-
-
-def _carry_over(old: keras.optimizers.Optimizer, new: keras.optimizers.Optimizer) -> None:
-    """Copy the step and the moments of the weights that were trained before."""
-    values = {variable.name: variable for variable in old.variables}
-    for variable in new.variables:
-        if variable.name in values:
-            variable.assign(values[variable.name])
+    start: int,
+    stop: int,
+    callback: keras.callbacks.Callback,
+) -> None:
+    """Epochs ``start`` to ``stop``, or until ``callback`` stops."""
+    stepped.fit(
+        shared_batches(batches.epochs(start, stop), stepped.distribute_strategy),
+        initial_epoch=start,
+        epochs=stop,
+        steps_per_epoch=batches.order.steps,
+        shuffle=False,  # the batches are in their epoch's order already
+        verbose=0,
+        callbacks=[callback],
+    )
 
 
 def _should_stop(history: History, recipe: Recipe) -> bool:

@@ -18,9 +18,10 @@ from skinlesion.config import ModelConfig, Recipe, Trainable
 from skinlesion.errors import DataError
 from skinlesion.progress import Counter, Reporter
 from skinlesion.runs import RunDir
+from skinlesion.training.compiling import compile_model
 from skinlesion.training.devices import shared_batches
 from skinlesion.training.examples import Examples
-from skinlesion.training.fit import Batches, compile_model
+from skinlesion.training.fit import Batches
 from skinlesion.training.optimizers import Exponential
 from skinlesion.training.session import loss_of
 from skinlesion.training.tasks import Job

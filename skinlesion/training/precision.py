@@ -25,8 +25,6 @@ TIMED_STEPS = 5
 # Another precision has to take less than so much of float32's time: a tie is no reason to leave it.
 WORTH_IT = 0.9
 
-Twin = Callable[[Precision], keras.Model]
-
 
 def twin(
     model: keras.Model,

@@ -68,11 +68,9 @@ def train_model(
     is_head = trainable == "head"
     job = Job(model, run, examples, config, recipe, seed, reporter)
     task = job.head(feature_views) if is_head else job.whole()
-    stages = None
-    if not is_head:
-        stages = make_stages(
-            task.trained, trainable, recipe.unfreeze, freeze_batch_norm=freeze_batch_norm
-        )
+    stages = make_stages(
+        task.trained, trainable, recipe.unfreeze, freeze_batch_norm=freeze_batch_norm
+    )
     with followed(recipe, run, reporter) as follow, contextlib.closing(_Log(run, follow)) as log:
         history = fit(
             task.trained,
@@ -87,7 +85,7 @@ def train_model(
             depths=models.depths(model),
         )
     write_history(run, history)  # a run killed after its last epoch may not have come to it
-    if trainable != "head":
+    if not is_head:
         copy_weights(task.trained, model)
     write_model(model, run, config=config, dataset=examples.dataset)
     write_predictions(run, examples, task.logits, splits=task.splits, reporter=reporter)

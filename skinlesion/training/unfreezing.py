@@ -56,6 +56,8 @@ def make_stages(
     Raises:
         ConfigError: If there are no such blocks.
     """
+    if trainable == "head":
+        return one_stage()  # of a model that is all head
 
     def stage(stop: int, part: Trainable) -> Stage:
         return Stage(

@@ -9,6 +9,7 @@ from isic_stub import jpeg, other_host
 
 from skinlesion.commands import download_isic as command
 from skinlesion.config import ArchiveQuery, ChallengeFiles, DownloadConfig
+from skinlesion.data.isic.opening import open_downloads
 from skinlesion.errors import DataError
 from skinlesion.progress import Reporter
 
@@ -257,5 +258,5 @@ def test_a_field_changes_what_lands_on_the_disk(stub, make, download, raw, tmp_p
 
 @pytest.mark.parametrize("name", ["retries", "backoff_seconds", "timeout_seconds"])
 def test_what_the_client_is_told_comes_from_the_config(make, name):
-    with command._downloads(make(**{name: 7})) as (source,):
+    with open_downloads(make(**{name: 7})) as (source,):
         assert getattr(source.archive.client, name) == 7

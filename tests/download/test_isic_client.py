@@ -8,7 +8,8 @@ import pytest
 from isic_stub import Stub, jpeg, other_host
 
 from skinlesion import __version__
-from skinlesion.data.isic.client import MAX_WAIT_SECONDS, Client, HttpError
+from skinlesion.data.isic.answers import MAX_WAIT_SECONDS, HttpError
+from skinlesion.data.isic.client import Client
 from skinlesion.data.isic.fetch import fetch_file
 from skinlesion.errors import DataError
 

@@ -40,9 +40,3 @@ class Ranges:
     def mixes(self) -> bool:
         """Whether two images of a batch become one."""
         return bool(self.mixup or self.cutmix)
-
-    @property
-    def changes_anything(self) -> bool:
-        """Whether an augmented image can differ from the original."""
-        occludes = any((self.hair, self.ruler, self.cutout))
-        return self.flip or self.warps or self.colours or occludes or self.mixes

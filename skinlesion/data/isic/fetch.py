@@ -8,7 +8,8 @@ from pathlib import Path
 
 import requests
 
-from skinlesion.data.isic.client import Client, PassingError, header_number
+from skinlesion.data.isic.answers import PassingError, header_number
+from skinlesion.data.isic.client import Client
 from skinlesion.data.isic.urls import shown
 from skinlesion.errors import DataError
 

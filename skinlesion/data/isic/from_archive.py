@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from skinlesion.data.isic.answers import HttpError
 from skinlesion.data.isic.archive import Archive, Item
-from skinlesion.data.isic.client import HttpError
 from skinlesion.data.isic.fetch import fetch_file, file_size
 from skinlesion.data.isic.folder import RawFolder, attribution_text, write_metadata
 from skinlesion.data.isic.keeping import fetch_licences, keep_image, keep_text

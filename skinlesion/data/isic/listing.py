@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from skinlesion.data.isic.answers import HttpError
 from skinlesion.data.isic.archive import Archive, EndlessError, Item, Page, Refused
-from skinlesion.data.isic.client import HttpError
 
 
 @dataclass

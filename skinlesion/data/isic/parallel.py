@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Generator, Sequence
 from typing import TypeVar
 
-from skinlesion.data.isic.client import StoppedError
+from skinlesion.data.isic.answers import StoppedError
 from skinlesion.errors import DataError
 
 T = TypeVar("T")

@@ -1,0 +1,22 @@
+"""Run folders: their layout and record, how they are made, found and named."""
+
+from skinlesion.runs.finding import expand, find_runs, free_run_path, latest_run_path
+from skinlesion.runs.folder import FINISHED, FOLDS, RUNNING, RunDir
+from skinlesion.runs.opening import open_run, refuse_to_replace
+from skinlesion.runs.record import environment, read_json, write_json
+
+__all__ = [
+    "FINISHED",
+    "FOLDS",
+    "RUNNING",
+    "RunDir",
+    "environment",
+    "expand",
+    "find_runs",
+    "free_run_path",
+    "latest_run_path",
+    "open_run",
+    "read_json",
+    "refuse_to_replace",
+    "write_json",
+]
