@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import math
+import os
 import sqlite3
 import sys
 
@@ -95,6 +96,20 @@ class FakeProcess:
             writer = csv.DictWriter(file, self.history[0])
             writer.writeheader()
             writer.writerows(self.history)
+
+
+@pytest.fixture(autouse=True)
+def no_flush(monkeypatch):
+    """No test cuts the power: neither SQLite nor a record has to wait for the disk."""
+    connect = sqlite3.dbapi2.connect
+
+    def hurried(*args, **options):
+        connection = connect(*args, **options)
+        connection.execute("PRAGMA synchronous = OFF")
+        return connection
+
+    monkeypatch.setattr(sqlite3.dbapi2, "connect", hurried)
+    monkeypatch.setattr(os, "fsync", lambda _: None)
 
 
 @pytest.fixture
