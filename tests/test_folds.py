@@ -201,6 +201,13 @@ def test_a_finished_one_is_returned_at_once(made, dataset):
     assert launch.lines == []
 
 
+def test_a_finished_one_of_another_config_is_refused(made, dataset):
+    config = head_config(dataset, **EACH, batch_size=9)
+
+    with pytest.raises(ConfigError, match=r"\+batch_size: 9"):
+        cross_validate(config, made.path, launch=Launch(), resume=True)
+
+
 def test_a_fold_that_fails_at_once_leaves_nothing(dataset, tmp_path):
     def fail(arguments):
         refuse_failure(3, "train")

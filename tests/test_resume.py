@@ -210,6 +210,28 @@ def test_another_config_is_not_resumed(uninterrupted, dataset, tmp_path):
     assert (tmp_path / "run" / "state" / "last.npz").exists()
 
 
+def test_another_config_is_no_finished_run(uninterrupted, dataset, tmp_path):
+    whole, _ = uninterrupted("whole")
+    config = train_config(dataset, **{**RANDOM, "epochs": 4})
+    tuned = run_finetune(finetune_config(whole.path, epochs=1), tmp_path / "tuned")
+    other = finetune_config(whole.path, epochs=2)
+
+    for again, run in ((config, whole), (other, tuned)):
+        resume = run_train if run is whole else run_finetune
+        with pytest.raises(ConfigError, match=r"begun with another config(.|\n)*\+epochs: [24]"):
+            resume(again, run.path, resume=True)
+
+
+def test_finished_finetuning_is_returned_at_once(uninterrupted, tmp_path):
+    config = finetune_config(uninterrupted("whole")[0].path, epochs=1)
+    run_finetune(config, tmp_path / "run")
+    reporter = QuickReporter()
+
+    run_finetune(config, tmp_path / "run", resume=True, reporter=reporter)
+
+    assert reporter.counted == {}
+
+
 def test_another_data_set_in_its_place_is_not_resumed(uninterrupted, tmp_path):
     # What was val may be train now, and split.csv would tell of the new data set only.
     data = write_lesions(tmp_path / "dataset")

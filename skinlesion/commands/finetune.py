@@ -10,7 +10,7 @@ from skinlesion.config import FinetuneConfig, to_yaml
 from skinlesion.data.store import Dataset, open_dataset
 from skinlesion.errors import ConfigError
 from skinlesion.progress import Reporter
-from skinlesion.runs import RunDir, open_run
+from skinlesion.runs import RunDir, finished_run, open_run
 from skinlesion.tables import VAL
 
 if TYPE_CHECKING:
@@ -37,13 +37,11 @@ def run(
         reporter: Told of the progress.
 
     Raises:
-        ConfigError: If there is no parent, or it is the run to be made.
+        ConfigError: If there is no parent, it is the run to be made, or a run of another config is
+            to be resumed.
         DataError: If the parent is not a finished run with a model.
         IntegrityError: If the parent was trained on images that this run is to be judged on.
     """
-    if resume and RunDir(path).is_finished():
-        reporter.say(f"{path} is finished already")
-        return RunDir(path)
     from skinlesion.training.parents import parent_of, with_parents_values
 
     parent = parent_of(config)
@@ -54,6 +52,9 @@ def run(
 
     dataset = open_dataset(_known(config.dataset))
     config = config.model_copy(update={"fold": config.fold or fold_of(parent, dataset)})
+    if resume and (finished := finished_run(path, to_yaml(config))):
+        reporter.say(f"{path} is finished already")
+        return finished
     seed = _known(config.seed)
     examples = _examples(config, dataset, parent, seed=seed)
     with open_run(

@@ -17,7 +17,7 @@ from skinlesion.errors import ConfigError, DataError, IntegrityError, Skinlesion
 from skinlesion.metrics.scores import SCORES
 from skinlesion.processes import run_command
 from skinlesion.progress import Reporter
-from skinlesion.runs import FOLDS, RunDir, open_run
+from skinlesion.runs import FOLDS, RunDir, finished_run, open_run
 from skinlesion.tables import OUT_OF_FOLD, VAL, Predictions
 
 if TYPE_CHECKING:
@@ -151,9 +151,9 @@ class _Job:
 
     def run(self, *, resume: bool, overwrite: bool) -> Outcome:
         """Make the folder, its folds, and what looks like a run of all of them."""
-        if resume and RunDir(self.path).is_finished():
+        if resume and (finished := finished_run(self.path, to_yaml(self.config))):
             self.reporter.say(f"{self.path} is finished already")
-            return Outcome(RunDir(self.path))
+            return Outcome(finished)
         examples = self._examples()
         with open_run(
             self.path, to_yaml(self.config), kind=FOLDS, resume=resume, overwrite=overwrite

@@ -9,7 +9,7 @@ from skinlesion.config import TrainConfig, to_yaml
 from skinlesion.data.store import open_dataset
 from skinlesion.errors import ConfigError
 from skinlesion.progress import Reporter
-from skinlesion.runs import RunDir, open_run
+from skinlesion.runs import RunDir, finished_run, open_run
 
 
 def run(
@@ -30,13 +30,14 @@ def run(
         reporter: Told of the progress.
 
     Raises:
-        ConfigError: If the weights to start from lie in the run to be replaced.
+        ConfigError: If a run of another config is to be resumed, or the weights to start from
+            lie in the run to be replaced.
         DataError: If the data set or the folder is not as it must be.
         MissingExtraError: If the pretrained weights cannot be had.
     """
-    if resume and RunDir(path).is_finished():
+    if resume and (finished := finished_run(path, to_yaml(config))):
         reporter.say(f"{path} is finished already")
-        return RunDir(path)
+        return finished
     if overwrite:
         _refuse_weights_inside(path, config.model.weights)
     from skinlesion.training.examples import choose_examples

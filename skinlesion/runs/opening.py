@@ -41,6 +41,7 @@ def open_run(
         _make_run(run, before, config, kind=kind, overwrite=overwrite)
     with alone_in(path):
         if is_resumed:
+            _refuse_finished(run)
             _refuse_changed(run, config)
         try:
             yield run
@@ -52,6 +53,19 @@ def open_run(
             raise
         finally:
             before.remove()
+
+
+def finished_run(path: Path, config: str) -> RunDir | None:
+    """The run in ``path`` if it is finished, so that there is nothing to resume; else None.
+
+    Raises:
+        ConfigError: If it was made with another config than ``config``.
+    """
+    run = RunDir(path)
+    if not run.is_finished():
+        return None
+    _refuse_changed(run, config)
+    return run
 
 
 def _make_run(run: RunDir, before: RunDir, config: str, *, kind: str, overwrite: bool) -> None:
@@ -79,13 +93,16 @@ def refuse_to_replace(run: RunDir, *, overwrite: bool) -> None:
         )
 
 
-def _refuse_changed(run: RunDir, config: str) -> None:
-    """Raise if ``run`` is not as it was found, or was begun with another config."""
+def _refuse_finished(run: RunDir) -> None:
     if run.is_finished():
         raise DataError(
             f"{run.path} was finished by another process at this moment",
             fix="repeat the command to see its results",
         )
+
+
+def _refuse_changed(run: RunDir, config: str) -> None:
+    """Raise if ``run`` was begun with another config."""
     before = run.config.read_text(encoding="utf-8").splitlines()
     changes = [
         line
