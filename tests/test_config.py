@@ -200,7 +200,26 @@ def test_a_word_that_names_no_kind_is_refused_with_those_that_do(load, text):
     problem = refused(load, text, schema=EnsembleConfig)
 
     assert "method" in problem
+    assert "method: 'gredy' is none of " in problem
     assert "'greedy', 'best_subset'" in problem
+
+
+def test_a_word_for_a_section_is_answered_with_its_keys(load):
+    problem = refused(load, MODEL + "schedule: one_cycle")
+
+    assert "schedule: is a section, whose keys are schedule." in problem
+    assert "schedule.decay" in problem
+
+
+def test_what_is_wrong_with_the_whole_stands_without_a_key(load):
+    problem = refused(load, MODEL + "averaging: {name: last_epochs, epochs: 9}\nepochs: 4")
+
+    assert "\n    averaging.epochs is 9, more than the 4 epochs of the run: lower" in problem
+
+
+def test_settings_of_the_command_line_are_not_blamed_on_the_file_alone(load):
+    assert " with --set is not a valid " in refused(load, MODEL, "epochs=0")
+    assert " with --set " not in refused(load, MODEL + "epochs: 0")
 
 
 def test_a_key_of_another_kind_is_refused(load):

@@ -13,7 +13,7 @@ from training_fixtures import (
     train_config,
 )
 
-from skinlesion.errors import MissingExtraError
+from skinlesion.errors import ConfigError, MissingExtraError
 from skinlesion.training.tracking import flattened
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.usefixtures("tiny_backbone")]
@@ -121,6 +121,22 @@ def test_telemetry_is_off(dataset, tmp_path, mlflow):
 
     assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
     assert os.environ["DO_NOT_TRACK"] == "true"
+
+
+@pytest.mark.parametrize("set_by", ["config", "environment"])
+def test_offline_refuses_a_store_on_the_network(dataset, tmp_path, mlflow, monkeypatch, set_by):
+    monkeypatch.setenv("SKINLESION_OFFLINE", "1")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://elsewhere")
+    uri = "http://localhost:9" if set_by == "config" else None
+    there = {**TRACKING, "tracking": {"name": "mlflow", "uri": uri}}
+    local = {**TRACKING, "tracking": {"name": "mlflow", "uri": "sqlite:///mlflow.db"}}
+
+    with pytest.raises(ConfigError, match=uri or "https://elsewhere"):
+        run_train(train_config(dataset, **there), tmp_path / "run")
+
+    assert not mlflow.made
+    assert not (tmp_path / "run").exists()
+    assert run_train(train_config(dataset, epochs=1, **local), tmp_path / "run").is_finished()
 
 
 def test_without_mlflow_the_error_says_what_to_install(dataset, tmp_path, monkeypatch):

@@ -12,6 +12,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from skinlesion.config import Space, TrainConfig, to_yaml, validate
 from skinlesion.data.store import open_dataset
@@ -19,7 +20,7 @@ from skinlesion.errors import ConfigError, DataError
 from skinlesion.folders import alone_in, refuse_existing, write_text
 from skinlesion.processes import running
 from skinlesion.progress import Reporter
-from skinlesion.runs import RunDir
+from skinlesion.runs import RunDir, differences
 from skinlesion.search.space import refuse_impossible, sample, with_values
 from skinlesion.search.study import (
     COMPLETE,
@@ -33,8 +34,10 @@ from skinlesion.search.study import (
 )
 from skinlesion.search.trials import Result, epochs_of, reason_of
 from skinlesion.tables import write_rows
+from skinlesion.wording import counted
 
 BASE, SPACE, DATABASE = "base.yaml", "space.yaml", "study.db"
+NAMES = {BASE: "config", SPACE: "space"}
 TRIALS, BEST = "trials.csv", "best.yaml"
 # After so many failed trials and none that came to its end, the next would fail as well.
 MAX_FAILED = 3
@@ -67,11 +70,13 @@ class Outcome:
         """The best trials as a table, then what was written."""
         shown = self.rows[:SHOWN_ROWS]
         keys = sorted({key for row in self.rows for key in row.params})
-        table = Table("trial", "state", self.monitor, "epoch", *keys)
+        table = Table("trial", "state", self.monitor, "epoch", "settings")
         for row in shown:
-            cells = [_short(row.params.get(key, "")) for key in keys]
+            settings = [f"{key}={_short(row.params[key])}" for key in keys if key in row.params]
             epoch = str(row.attributes.get("best_epoch", ""))
-            table.add_row(str(row.number), row.state, _short(row.value), epoch, *cells)
+            table.add_row(
+                str(row.number), row.state, _short(row.value), epoch, Text("\n".join(settings))
+            )
         console.print(table)
         hidden = len(self.rows) - len(shown)
         more = f", {hidden} more in {TRIALS}" if hidden else ""
@@ -118,7 +123,7 @@ def run(
     with _opened(config, space, path, resume=resume, overwrite=overwrite) as study:
         repeated = study.take_up()
         if repeated:
-            reporter.say(f"{repeated} interrupted trials are taken up again")
+            reporter.say(f"{counted(repeated, 'interrupted trial')} taken up again")
         search = _Search(study, config, space, path, reporter, launch)
         started = time.monotonic()
         while len(study.rows()) < trials:
@@ -228,11 +233,12 @@ def _opened(
     path.mkdir(parents=True, exist_ok=True)
     with alone_in(path):
         for name, text in ((SPACE, to_yaml(space)), (BASE, to_yaml(config))):
-            if begun and resume and (path / name).read_text(encoding="utf-8") != text:
+            then = (path / name).read_text(encoding="utf-8") if begun and resume else text
+            if changes := differences(then, text):
                 raise ConfigError(
-                    f"{path} was begun with another config or space than {path / name} says",
+                    f"{path} was begun with another {NAMES[name]} (- then, + now):\n{changes}",
                     expected="the same in all trials of a study",
-                    fix="pass what it was begun with, or another --study",
+                    fix=f"pass what {path / name} holds, or another --study",
                 )
             write_text(path / name, text)
         minimize = config.monitor == "val_loss"

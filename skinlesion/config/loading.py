@@ -64,7 +64,9 @@ def load_config(path: Path | None, schema: type[S], overrides: Sequence[str] = (
     values = read_yaml(find_config(path)) if path else {}
     for override in overrides:
         _apply(_spelt_out(values, schema), override)
-    return validate(values, schema, where=str(path) if path else "the command line")
+    given = [str(path)] if path else []
+    given += ["--set" if path else "the command line"] if overrides or not path else []
+    return validate(values, schema, where=" with ".join(given))
 
 
 def validate(values: dict[str, Any], schema: type[S], *, where: str) -> S:
@@ -142,14 +144,21 @@ def _problems(error: ValidationError, schema: type[Section]) -> list[str]:
     lines = []
     for item in error.errors(include_url=False):
         location = [str(part) for part in item["loc"]]
-        path = ".".join(location) or "(whole)"
+        path = ".".join(location)
         message = reason(item["msg"])
         if item["type"] == "extra_forbidden":
             hint = _similar_key(location, schema)
             message = "unknown key" + (f"; {hint}" if hint else "")
+        elif item["type"] == "union_tag_invalid":
+            context = item["ctx"]
+            message = f"{context['tag']!r} is none of {context['expected_tags']}"
+        elif item["type"] == "model_type":
+            below = [key for key in keys_of(schema) if key.startswith(f"{path}.")]
+            message = f"is a section, whose keys are {', '.join(below)}" if below else message
+            message += f" (received {_BRIEFLY.repr(item['input'])})"
         elif item["type"] != "missing" and item["loc"]:
             message += f" (received {_BRIEFLY.repr(item['input'])})"
-        lines.append(f"{path}: {message}")
+        lines.append(f"{path}: {message}" if path else message)
     return lines
 
 

@@ -85,7 +85,10 @@ class Recipe(Section):
             if self.early_stop_epochs is not None:
                 raise ValueError("averaging: last_epochs needs early_stop_epochs: null")
             if self.averaging.epochs > self.epochs:
-                raise ValueError(f"averaging.epochs is more than the {self.epochs} of the run")
+                raise ValueError(
+                    f"averaging.epochs is {self.averaging.epochs}, more than the {self.epochs}"
+                    " epochs of the run: lower it, or raise epochs"
+                )
         return self
 
 

@@ -2,7 +2,7 @@
 
 from skinlesion.runs.finding import expand, find_runs, free_run_path, latest_run_path
 from skinlesion.runs.folder import FINISHED, FOLDS, RUNNING, RunDir
-from skinlesion.runs.opening import finished_run, open_run, refuse_to_replace
+from skinlesion.runs.opening import differences, finished_run, open_run, refuse_to_replace
 from skinlesion.runs.record import environment, read_json, write_json
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "FOLDS",
     "RUNNING",
     "RunDir",
+    "differences",
     "environment",
     "expand",
     "find_runs",

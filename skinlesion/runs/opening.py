@@ -103,16 +103,18 @@ def _refuse_finished(run: RunDir) -> None:
 
 def _refuse_changed(run: RunDir, config: str) -> None:
     """Raise if ``run`` was begun with another config."""
-    before = run.config.read_text(encoding="utf-8").splitlines()
-    changes = [
-        line
-        for line in difflib.unified_diff(before, config.splitlines(), lineterm="", n=0)
-        if line[:1] in "+-" and line[:3] not in ("+++", "---")
-    ]
+    changes = differences(run.config.read_text(encoding="utf-8"), config)
     if changes:
         raise ConfigError(
-            f"{run.path} was begun with another config (- then, + now):\n"
-            + "\n".join(f"    {line}" for line in changes),
+            f"{run.path} was begun with another config (- then, + now):\n{changes}",
             expected="the same config: a resumed run equals an uninterrupted one",
             fix=f"use --config {run.config}, or start a new run",
         )
+
+
+def differences(then: str, now: str) -> str:
+    """The lines that differ between two configs, with - or + and indented; "" if none do."""
+    changes = difflib.unified_diff(then.splitlines(), now.splitlines(), lineterm="", n=0)
+    return "\n".join(
+        f"    {line}" for line in changes if line[:1] in "+-" and line[:3] not in ("+++", "---")
+    )

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from skinlesion.config import Mlflow, Recipe
-from skinlesion.errors import MissingExtraError
+from skinlesion.errors import ConfigError, MissingExtraError
+from skinlesion.offline import VARIABLE, is_offline
 from skinlesion.progress import Reporter
 from skinlesion.runs import RunDir
 from skinlesion.training.checkpoint import History
@@ -20,12 +21,14 @@ from skinlesion.training.checkpoint import History
 RECORD = "mlflow_run"
 TAGS = ("kind", "backbone", "target", "dataset", "parent", "skinlesion")
 MAX_VALUE = 500
-# MLflow would report its use to its makers, and wait minutes for a server that is not there.
+# MLflow would report its use to its makers, wait minutes for a server that is not there, and say
+# that it makes tables.
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
 }
 
 Follow = Callable[[History], None]
@@ -41,11 +44,13 @@ def followed(recipe: Recipe, run: RunDir, reporter: Reporter) -> Iterator[Follow
         reporter: Told once if the tracker fails.
 
     Raises:
+        ConfigError: If its store is on the network, and that is not to be used.
         MissingExtraError: If MLflow is asked for and is not installed.
     """
     if recipe.tracking is None:
         yield lambda history: None
         return
+    _refuse_network(recipe.tracking.uri or os.environ.get("MLFLOW_TRACKING_URI", ""))
     tracker = _Tracker(recipe.tracking, import_mlflow(), reporter)
     tracker.begin(run, flattened(recipe.model_dump(mode="json", exclude={"tracking"})))
     status = "FAILED"
@@ -57,6 +62,16 @@ def followed(recipe: Recipe, run: RunDir, reporter: Reporter) -> Iterator[Follow
         raise
     finally:
         tracker.end(status)
+
+
+def _refuse_network(uri: str) -> None:
+    scheme, colon, _ = uri.partition(":")
+    if is_offline() and colon and scheme not in ("file", "sqlite"):
+        raise ConfigError(
+            f"MLflow's store is {uri}, and {VARIABLE} or --offline keeps us off the network",
+            expected="a folder, file: or sqlite: while offline",
+            fix="set tracking.uri to one, or tracking: null",
+        )
 
 
 def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
