@@ -252,8 +252,10 @@ def combine(members, path):
 
 def test_folds_are_no_members_of_one_ensemble_but_their_folder_is(made, dataset, tmp_path):
     other = cross_validate(head_config(dataset, **EACH, seed=1), tmp_path / "y")
-    with pytest.raises(DataError, match=r"pass --members .*/x, which predict all"):
+    with pytest.raises(DataError, match=r"/x is the mean of its folds already"):
         combine([made.path / "fold*"], tmp_path / "wrong")
+    with pytest.raises(ConfigError, match=r"skinlesion evaluate --run .*/x"):
+        combine([made.path], tmp_path / "alone")
 
     both = combine([made.path, other.path], tmp_path / "both")
 

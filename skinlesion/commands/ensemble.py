@@ -195,10 +195,17 @@ def _members(paths: tuple[Path, ...], reporter: Reporter) -> list[RunDir]:
         raise ConfigError(
             f"an ensemble needs at least 2 members, found {len(members)}",
             expected="finished runs of train or finetune",
-            fix="pass --members runs/* after training",
+            fix=_whole_already(members) or "pass --members runs/* after training",
             which=[str(member.path) for member in members],
         )
     return members
+
+
+def _whole_already(members: list[RunDir]) -> str:
+    if len(members) == 1 and members[0].is_folds():
+        path = members[0].path
+        return f"{path} is the mean of its folds already: skinlesion evaluate --run {path}"
+    return ""
 
 
 def _refuse_different(members: list[RunDir], name: str) -> None:
@@ -266,7 +273,10 @@ def _fix(members: list[RunDir]) -> str:
     folds = {member.path.parent for member in members if RunDir(member.path.parent).is_folds()}
     if folds:
         paths = " ".join(sorted(path.as_posix() for path in folds))
-        return f"folds hold out different images; pass --members {paths}, which predict all of them"
+        return (
+            f"folds hold out different images; {paths} is the mean of its folds already: evaluate"
+            " it, or combine it with other cross-validations"
+        )
     return "choose members trained on the same data set"
 
 
