@@ -74,7 +74,7 @@ def validate(values: dict[str, Any], schema: type[S], *, where: str) -> S:
     try:
         return schema.model_validate(values)
     except ValidationError as error:
-        problems = "\n".join(f"    {line}" for line in _problems(error, schema))
+        problems = "\n".join(f"    {line}" for line in problems_of(error, schema))
         raise ConfigError(f"{where} is not a valid {schema.__name__}:\n{problems}") from error
 
 
@@ -140,7 +140,8 @@ def _apply(values: dict[str, Any], override: str) -> None:
     section[last] = _parse(text, what=f"--set {override}: the value")
 
 
-def _problems(error: ValidationError, schema: type[Section]) -> list[str]:
+def problems_of(error: ValidationError, schema: type[Section]) -> list[str]:
+    """A line for each thing that keeps values from being a ``schema``: key and reason."""
     lines = []
     for item in error.errors(include_url=False):
         location = [str(part) for part in item["loc"]]

@@ -9,9 +9,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from skinlesion.config import Choices, Parameter, Space, TrainConfig, keys_of, validate
+from skinlesion.config import Choices, Parameter, Space, TrainConfig, keys_of, problems_of, validate
 from skinlesion.errors import ConfigError
-from skinlesion.wording import reason
 
 # With these, trials would answer different questions, or the same one by luck.
 FIXED = ("dataset", "target", "monitor", "seed", "fold", "predict", "tracking", "limit")
@@ -122,8 +121,7 @@ def _problem(values: dict[str, Any]) -> str:
     try:
         TrainConfig.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        return f"{'.'.join(map(str, first['loc']))}: {reason(first['msg'])}"
+        return problems_of(error, TrainConfig)[0]
     return ""
 
 
