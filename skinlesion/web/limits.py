@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from skinlesion.serving import Serving
+
 MIB = 1 << 20
 
 
@@ -24,13 +26,13 @@ class Limits:
         connections: Open at a time.
     """
 
-    file_bytes: int = 20 * MIB
-    files: int = 32
+    file_bytes: int = Serving.max_file_mib * MIB
+    files: int = Serving.max_files
     request_bytes: int = 100 * MIB
     held_bytes: int = 300 * MIB
-    pixels: int = 50_000_000
-    queue: int = 16
-    rate: int = 300
+    pixels: int = round(Serving.max_megapixels * 1e6)
+    queue: int = Serving.queue
+    rate: int = Serving.rate
     upload_seconds: float = 60.0
     stop_seconds: int = 60
     connections: int = 512
