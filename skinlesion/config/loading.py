@@ -153,9 +153,9 @@ def problems_of(error: ValidationError, schema: type[Section]) -> list[str]:
         elif item["type"] == "union_tag_invalid":
             context = item["ctx"]
             message = f"{context['tag']!r} is none of {context['expected_tags']}"
-        elif item["type"] == "model_type":
+        elif item["type"] in ("model_type", "model_attributes_type"):
             below = [key for key in keys_of(schema) if key.startswith(f"{path}.")]
-            message = f"is a section, whose keys are {', '.join(below)}" if below else message
+            message = "is a section" + (f", whose keys are {', '.join(below)}" if below else "")
             message += f" (received {_BRIEFLY.repr(item['input'])})"
         elif item["type"] != "missing" and item["loc"]:
             message += f" (received {_BRIEFLY.repr(item['input'])})"
