@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from skinlesion.errors import ConfigError, MissingExtraError
-from skinlesion.wording import counted
 
 LOG_LEVEL, SILENT = "TF_CPP_MIN_LOG_LEVEL", "3"
 
@@ -62,8 +61,8 @@ def devices() -> list[str]:
         tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus
     ]
     threads = tf.config.threading.get_intra_op_parallelism_threads()
-    used = f", {counted(threads, 'thread')}" if threads else ""
-    return names or [f"CPU ({counted(os.cpu_count() or 1, 'core')}{used})"]
+    used = f", {threads} threads" if threads else ""
+    return names or [f"CPU ({os.cpu_count()} cores{used})"]
 
 
 def replicas(wanted: int | None) -> list[str]:
