@@ -14,6 +14,7 @@ PACKAGE = Path(skinlesion.__file__).parent
 LEVELS = {
     "errors": 0,
     "arguments": 0.5,
+    "extras": 0.5,
     "folders": 0.5,
     "wording": 0.5,
     "config": 1,
@@ -176,6 +177,19 @@ def test_the_command_line_imports_its_commands_when_they_run(name):
     outside = own(imported(name, inside_functions=False))
 
     assert all(belongs(module, ("arguments", "cli", "errors", "serving")) for module in outside)
+
+
+def test_only_the_onnx_writer_needs_onnx_before_it_is_called():
+    writer = ("export.onnx", "export.graph", "export.halving")
+
+    needing = [
+        name
+        for name in NAMED
+        if any(full.partition(".")[0] == "onnx" for full in imported(name))
+        or own(imported(name, inside_functions=False)) & {*writer}
+    ]
+
+    assert sorted(needing) == sorted(writer)
 
 
 def test_only_downloads_and_the_server_open_sockets():

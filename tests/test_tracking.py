@@ -53,7 +53,8 @@ def mlflow(monkeypatch):
 
     for name in ("MLFLOW_DISABLE_TELEMETRY", "MLFLOW_HTTP_REQUEST_MAX_RETRIES"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setitem(sys.modules, "mlflow", types.SimpleNamespace(MlflowClient=Fresh))
+    fake = types.SimpleNamespace(MlflowClient=Fresh, __spec__=True)  # found, as if installed
+    monkeypatch.setitem(sys.modules, "mlflow", fake)
     return Fresh
 
 

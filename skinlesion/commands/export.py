@@ -10,10 +10,18 @@ from typing import TYPE_CHECKING
 from skinlesion import runtime
 from skinlesion.bundle import Description, GraphFormat, Member, write_members
 from skinlesion.errors import ConfigError, DataError
+from skinlesion.extras import require
+from skinlesion.inference.runtimes import LITERT, ONNX
 from skinlesion.progress import Reporter
 
 if TYPE_CHECKING:
     from skinlesion.export.exporting import Exported, Subject
+
+PACKAGES: dict[GraphFormat, dict[str, str]] = {
+    "onnx": {"onnx": "onnx", **ONNX},
+    "litert": LITERT,
+    "saved_model": {},
+}
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,7 @@ def run(
         raise DataError(
             f"{out} exists already", fix="choose another --out, or pass --overwrite to replace it"
         )
+    require("export", PACKAGES[format], purpose=f"--format {format}")
     runtime.prepare(seed=0)
     from skinlesion.export.exporting import subject_of
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Literal
 
 from skinlesion import runtime
 from skinlesion.bundle import Compared, Description
+from skinlesion.extras import require
 from skinlesion.folders import refuse_existing
+from skinlesion.inference.runtimes import ONNX
 from skinlesion.progress import Reporter
 from skinlesion.runs import RunDir
 
@@ -75,6 +77,7 @@ def run(
         QualityGateError: If ONNX computes something else than Keras; nothing is written then.
     """
     refuse_existing(out, overwrite=overwrite)
+    require("export", {"onnx": "onnx", **ONNX}, purpose="--format web")
     runtime.prepare(seed=0)
     from skinlesion.export import browser
     from skinlesion.export.exporting import subject_of

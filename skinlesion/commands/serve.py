@@ -13,7 +13,7 @@ from PIL import Image
 from skinlesion.bundle import Description, default_bundle, read_bundle
 from skinlesion.data.images import ImageBytes
 from skinlesion.data.quality.flags import FLAGS
-from skinlesion.errors import MissingExtraError
+from skinlesion.extras import require
 from skinlesion.loading import open_model
 from skinlesion.metrics.calibration import CALIBRATORS
 from skinlesion.progress import Reporter
@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     from skinlesion.web.limits import Limits
     from skinlesion.web.served import Evidence, Explanation, Row
 
+PACKAGES = {
+    "fastapi": "fastapi",
+    "prometheus_client": "prometheus-client",
+    "python_multipart": "python-multipart",
+    "uvicorn": "uvicorn",
+}
 DIGITS = 6  # of probabilities, as predict writes them
 
 
@@ -71,13 +77,9 @@ def run(model: Path | None, asked: Serving, *, reporter: Reporter) -> None:
 
 def _web() -> Any:
     """The module that serves."""
-    try:
-        from skinlesion.web import server
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(
-            f"serve needs {error.name}, which is not installed",
-            fix="pip install 'skinlesion[web]'",
-        ) from None
+    require("web", PACKAGES, purpose="serve")
+    from skinlesion.web import server
+
     return server
 
 

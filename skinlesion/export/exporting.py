@@ -23,7 +23,6 @@ from skinlesion.bundle import (
 from skinlesion.errors import DataError, SkinlesionError
 from skinlesion.export.checking import Speed, compare, compare_auc
 from skinlesion.export.litert import litert_bytes
-from skinlesion.export.onnx import onnx_bytes
 from skinlesion.export.pictures import comparison, examples_of, representative
 from skinlesion.export.saved_model import open_saved_model, saved_model_files
 from skinlesion.inference import Network
@@ -37,12 +36,18 @@ from skinlesion.training.session import load_run_model
 
 # From a model to what follows ``member-NN`` in the names of its files, and their content.
 WRITERS: dict[GraphFormat, Callable[[keras.Model], dict[str, bytes]]] = {
-    "onnx": lambda model: {".onnx": onnx_bytes(model)},
+    "onnx": lambda model: {".onnx": _onnx(model)},
     "litert": lambda model: {".tflite": litert_bytes(model)},
     "saved_model": lambda model: {
         f"/{name}": content for name, content in saved_model_files(model).items()
     },
 }
+
+
+def _onnx(model: keras.Model) -> bytes:
+    from skinlesion.export.onnx import onnx_bytes  # needs onnx, which other formats do not
+
+    return onnx_bytes(model)
 
 
 @dataclass(frozen=True)

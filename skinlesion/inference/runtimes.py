@@ -10,11 +10,15 @@ import numpy as np
 
 from skinlesion.bundle import Bundle, GraphFormat
 from skinlesion.bundle.graphs import INPUT, LOGIT
-from skinlesion.errors import IntegrityError, MissingExtraError
+from skinlesion.errors import IntegrityError
+from skinlesion.extras import require
 from skinlesion.inference.onnx_file import refuse_foreign
 from skinlesion.inference.predictor import Network, Predictor
 from skinlesion.inference.resampling import resampled
 from skinlesion.runtime import silent_stderr
+
+ONNX = {"onnxruntime": "onnxruntime"}
+LITERT = {"ai_edge_litert": "ai-edge-litert"}
 
 # From images, shape (n, s, s, 3), float32 in [0, 255], to logits, shape (n, 1).
 Computation = Callable[[np.ndarray], np.ndarray]
@@ -70,10 +74,9 @@ def open_onnx(content: bytes, where: str) -> Computation:
         MissingExtraError: If onnxruntime is not installed.
     """
     refuse_foreign(content, where=where)
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise _missing("onnxruntime", "onnx") from error
+    require("onnx", ONNX, purpose="this model")
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # errors come as exceptions
     # Threads that wait in a loop take the cores from others, and from this process's decoders.
@@ -103,10 +106,9 @@ def open_litert(content: bytes, where: str) -> Computation:
         IntegrityError: If it is broken, or has operators of its own.
         MissingExtraError: If ai-edge-litert is not installed.
     """
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ImportError as error:
-        raise _missing("ai-edge-litert", "litert") from error
+    require("litert", LITERT, purpose="this model")
+    from ai_edge_litert.interpreter import Interpreter
+
     try:
         with silent_stderr():  # it tells of its delegate
             interpreter = Interpreter(model_content=content, num_threads=os.cpu_count())
@@ -124,14 +126,6 @@ def open_litert(content: bytes, where: str) -> Computation:
         return logits
 
     return compute
-
-
-def _missing(package: str, extra: str) -> MissingExtraError:
-    return MissingExtraError(
-        f"{package} is not installed",
-        expected=f"the package {package}, to predict with this model",
-        fix=f"pip install 'skinlesion[{extra}]'",
-    )
 
 
 def _unfit(where: str, why: Any) -> IntegrityError:

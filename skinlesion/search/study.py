@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from skinlesion.config import Choices, IntRange, Parameter
-from skinlesion.errors import MissingExtraError
+from skinlesion.extras import require
 
 COMPLETE, PRUNED, FAILED = "complete", "pruned", "failed"
 NAME = "skinlesion"
@@ -154,13 +154,8 @@ def require_optuna() -> Any:
     Raises:
         MissingExtraError: If it is not installed.
     """
-    try:
-        optuna = importlib.import_module("optuna")
-    except ImportError:
-        raise MissingExtraError(
-            "a search needs Optuna, which is not installed",
-            fix="pip install 'skinlesion[hpo]'",
-        ) from None
+    require("hpo", {"optuna": "optuna"}, purpose="a search")
+    optuna = importlib.import_module("optuna")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     return optuna

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from skinlesion.config import Mlflow, Recipe
-from skinlesion.errors import ConfigError, MissingExtraError
+from skinlesion.errors import ConfigError
+from skinlesion.extras import require
 from skinlesion.offline import VARIABLE, is_offline
 from skinlesion.progress import Reporter
 from skinlesion.runs import RunDir
@@ -93,13 +94,9 @@ def import_mlflow() -> Any:
     """
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    try:
-        return importlib.import_module("mlflow")
-    except ImportError:
-        raise MissingExtraError(
-            "tracking: mlflow needs MLflow, which is not installed",
-            fix="pip install 'skinlesion[tracking]', or set tracking: null",
-        ) from None
+    otherwise = ", or set tracking: null"
+    require("tracking", {"mlflow": "mlflow"}, purpose="tracking", otherwise=otherwise)
+    return importlib.import_module("mlflow")
 
 
 class _Tracker:
