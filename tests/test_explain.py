@@ -16,7 +16,7 @@ from skinlesion.explain import (
     ONE_SIDED,
     baseline_of,
     completeness_gap,
-    mean_map,
+    weighted_sum,
 )
 from skinlesion.explain.batches import BATCH
 from skinlesion.models import build_model
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.tensorflow
 
 OPTIONS = {
     "gradcam": {},
-    "gradcam_plus_plus": {},
+    "gradcam++": {},
     "occlusion": {"window": 0.25, "stride": 0.125, "baseline": "skin"},
     "integrated_gradients": {"steps": 64, "baseline": "skin"},
 }
@@ -198,7 +198,7 @@ def test_grad_cam_plus_plus_of_average_pooling_by_hand(tiny):
     weights = places * share * np.maximum(gradient, 0)
 
     np.testing.assert_allclose(
-        explain("gradcam_plus_plus", tiny, pixels),
+        explain("gradcam++", tiny, pixels),
         enlarged((features * weights[:, None, None, :]).sum(axis=-1), SIZE),
         rtol=1e-4,
         atol=1e-5,
@@ -228,10 +228,10 @@ def test_members_of_unlike_sizes_still_add_up():
     rng = np.random.default_rng(0)
     small, large = (rng.uniform(1, 2, (2, side, side)).astype(np.float32) for side in (32, 48))
 
-    mean = mean_map([small, large], adding_up=True)
+    summed = weighted_sum([small, large], [0.75, 2], adding_up=True)
 
-    expected = (small.sum(axis=(1, 2)) + large.sum(axis=(1, 2))) / 2
-    np.testing.assert_allclose(mean.sum(axis=(1, 2)), expected, rtol=0.005)
+    expected = 0.75 * small.sum(axis=(1, 2)) + 2 * large.sum(axis=(1, 2))
+    np.testing.assert_allclose(summed.sum(axis=(1, 2)), expected, rtol=0.005)
 
 
 @pytest.mark.parametrize("steps", [2, BATCH, BATCH + 1])

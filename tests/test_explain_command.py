@@ -18,9 +18,10 @@ from training_fixtures import (
     write_lesions,
 )
 
-from skinlesion.commands import bundle, explain, tta
-from skinlesion.config import ExplainConfig, TtaConfig
+from skinlesion.commands import bundle, ensemble, explain, tta
+from skinlesion.config import EnsembleConfig, ExplainConfig, TtaConfig
 from skinlesion.data.store import open_dataset
+from skinlesion.ensemble import COMBINERS
 from skinlesion.errors import ConfigError, DataError, IntegrityError
 from skinlesion.progress import Reporter
 from skinlesion.report.contact_sheet import TILE
@@ -168,6 +169,96 @@ def test_an_ensembles_map_is_the_mean_of_its_members(folder, tmp_path):
     assert probs[2] == pytest.approx((probs[0] + probs[1]) / 2)
 
 
+def weigh(folder, place, method, **params):
+    """The ensemble ``mean`` as one by ``method``."""
+    shutil.copytree(folder / "mean", place)
+    combiner = RunDir(place).combiner
+    told = {**json.loads(combiner.read_text()), "method": method, "params": params}
+    combiner.write_text(json.dumps(told))
+
+
+def noise(path, side=40):
+    pixels = np.random.default_rng(0).integers(0, 255, (side, side, 3), np.uint8)
+    Image.fromarray(pixels).save(path)
+    return (path,)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        ("weighted", {"weights": [0.2, 0.8]}),
+        ("greedy", {"weights": [0.75, 0.25]}),
+        ("logit_mean", {"weights": [0.5, 0.5]}),
+        ("stacking", {"weights": [0.4, 1.5], "intercept": -1.0, "penalty": 1.0}),
+    ],
+)
+def test_an_ensemble_that_weighs_is_explained_by_the_sum_it_takes(
+    folder, tmp_path, method, params, packed
+):
+    weigh(folder, tmp_path / "weighed", method, **params)
+    if packed:
+        bundle.run(tmp_path / "weighed", tmp_path / "w.skinlesion", reporter=QuickReporter())
+    images, config = noise(tmp_path / "noise.png"), {"name": "gradcam"}
+    found = {
+        run: run_explain(place, tmp_path / f"out-{run}", run, images=images, method=config)
+        for place, run in (
+            (folder, "a"), (folder, "b"), (tmp_path, "w.skinlesion" if packed else "weighed"),
+        )
+    }  # fmt: skip
+    a, b, whole = found.values()
+
+    enlarged = np.asarray(Image.fromarray(a.maps[0]).resize((48, 48), Image.Resampling.BILINEAR))
+    first, second = params["weights"]
+    np.testing.assert_allclose(whole.maps[0], first * enlarged + second * b.maps[0], atol=1e-4)
+    probs = np.stack([a.y_prob, b.y_prob], axis=1)
+    expected = COMBINERS[method].apply(params, probs)
+    np.testing.assert_allclose(whole.y_prob, expected, atol=1e-6)
+
+
+def test_a_member_of_no_weight_is_not_asked(folder, tmp_path):
+    weigh(folder, tmp_path / "greedy", "greedy", weights=[1.0, 0.0])
+    images = noise(tmp_path / "noise.png")
+
+    alone = run_explain(folder, tmp_path / "alone", images=images)
+    greedy = run_explain(tmp_path, tmp_path / "out", "greedy", images=images)
+
+    np.testing.assert_array_equal(greedy.maps, alone.maps)
+    np.testing.assert_allclose(greedy.y_prob, alone.y_prob, atol=1e-12)
+
+
+def test_stacking_that_trusts_no_member_has_no_evidence(folder, tmp_path):
+    weigh(folder, tmp_path / "none", "stacking", weights=[0, 0], intercept=-1.0, penalty=1.0)
+
+    found = run_explain(tmp_path, tmp_path / "out", "none", images=noise(tmp_path / "noise.png"))
+
+    assert not found.maps.any()
+    assert found.y_prob == pytest.approx(1 / (1 + np.e))
+
+
+def test_views_are_explained_by_the_run_they_are_of(folder, tmp_path, capsys):
+    """Alone and as members, also where all were moved together."""
+    for name in "ab":
+        shutil.copytree(folder / name, tmp_path / "first" / name)
+        views = TtaConfig(run=tmp_path / "first" / name, views=4, dataset=folder / "dataset")
+        tta.run(views, tmp_path / "first" / f"{name}4", reporter=QuickReporter())
+    members = EnsembleConfig(
+        members=tuple(tmp_path / "first" / name for name in ("a4", "b4")), method="mean"
+    )
+    ensemble.run(members, tmp_path / "first" / "both", reporter=QuickReporter())
+    (tmp_path / "first").rename(tmp_path / "moved")
+    images = noise(tmp_path / "noise.png")
+
+    for plain, views in (("a", "a4"), ("mean", "both")):
+        expected = run_explain(folder, tmp_path / f"out-{plain}", plain, images=images)
+        capsys.readouterr()
+        config = ExplainConfig(run=tmp_path / "moved" / views, images=images)
+        found = explain.run(config, tmp_path / f"out-{views}", reporter=Reporter())
+        np.testing.assert_array_equal(found.maps, expected.maps)
+        np.testing.assert_array_equal(found.y_prob, expected.y_prob)
+        assert "of the upright view; predict averages 4" in capsys.readouterr().err
+
+
 def test_folders_and_globs_mean_the_images_in_them(folder, tmp_path):
     (tmp_path / "photos" / "below").mkdir(parents=True)
     for number, name in enumerate(("b.png", "a.png", "below/c.png")):
@@ -227,7 +318,7 @@ CASES = {
     "worst": ({}, {"worst": 2}),
     "evidence": ({}, {"evidence": "against"}),
     "arrays": ({}, {"arrays": False}),
-    "method.name": ({}, {"method": "gradcam_plus_plus"}),
+    "method.name": ({}, {"method": "gradcam++"}),
     "method.occlusion.window": ({"method": QUICK}, {"method": {**QUICK, "window": 0.25}}),
     "method.occlusion.stride": ({"method": QUICK}, {"method": {**QUICK, "stride": 0.25}}),
     "method.occlusion.baseline": ({"method": QUICK}, {"method": {**QUICK, "baseline": "black"}}),
@@ -314,13 +405,16 @@ def test_a_broken_file_is_a_row_and_the_others_are_explained_as_without_it(folde
     assert "1 not readable" in outcome.to_text()
 
 
-def test_a_run_of_tta_is_refused_with_its_parent(folder, tmp_path):
-    tta.run(TtaConfig(run=folder / "a", views=1), tmp_path / "tta", reporter=QuickReporter())
+def test_views_of_a_run_that_is_gone_are_refused_with_its_name(folder, tmp_path):
+    shutil.copytree(folder / "a", tmp_path / "a")
+    config = TtaConfig(run=tmp_path / "a", views=1, dataset=folder / "dataset")
+    tta.run(config, tmp_path / "tta", reporter=QuickReporter())
+    shutil.rmtree(tmp_path / "a")
 
-    with pytest.raises(DataError, match="holds no model") as refused:
+    with pytest.raises(DataError, match="which is not there") as refused:
         run_explain(tmp_path, tmp_path / "out", "tta")
 
-    assert str(folder / "a") in refused.value.fix
+    assert str(tmp_path / "a") in refused.value.what
 
 
 def test_a_split_without_predictions_or_mistakes_is_refused(folder, tmp_path):

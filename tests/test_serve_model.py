@@ -2,8 +2,10 @@
 
 import csv
 import io
+import json
 import os
 import re
+import shutil
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +30,7 @@ from skinlesion.config import ExplainConfig
 from skinlesion.data.images import ImageBytes
 from skinlesion.data.store import open_dataset
 from skinlesion.report.overlay import LINE, MARGIN, SIDE
+from skinlesion.runs import RunDir
 from skinlesion.serving import Serving
 from skinlesion.training import inference
 
@@ -138,6 +141,22 @@ def test_a_map_is_that_of_the_command(made, tmp_path, name, evidence):
     square = np.s_[top : top + SIDE, MARGIN : MARGIN + SIDE]
     assert drawn.shape == expected.shape
     assert np.abs(drawn[square] - expected[square]).max() <= 1
+
+
+def test_a_map_of_weighed_members_is_that_of_the_command(made, tmp_path):
+    shutil.copytree(made / "mean", tmp_path / "weighed")
+    combiner = RunDir(tmp_path / "weighed").combiner
+    told = {"method": "greedy", "params": {"weights": [1.0, 0.0]}}
+    combiner.write_text(json.dumps({**json.loads(combiner.read_text()), **told}))
+    image = ImageBytes("x", photos(made)[1].read_bytes())
+
+    alone, weighed = (
+        Served(api.load_model(run)).explain(image, evidence="for")
+        for run in (made / "a", tmp_path / "weighed")
+    )
+
+    assert weighed.layer == alone.layer
+    assert weighed.picture == alone.picture
 
 
 def test_the_layer_over_the_picture_is_coloured_where_the_map_is(served, made):

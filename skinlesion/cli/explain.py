@@ -26,7 +26,7 @@ def explain(
         str | None,
         typer.Option(
             "--method",
-            help="gradcam, gradcam_plus_plus, occlusion or integrated_gradients.",
+            help="gradcam, gradcam++, occlusion or integrated_gradients.",
         ),
     ] = None,
     split: Annotated[

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from skinlesion import runtime
-from skinlesion.asking import Member, asked
+from skinlesion.asking import Combination, Member, asked
 from skinlesion.asking.images import Subject, chosen, with_files
 from skinlesion.bundle import default_bundle
 from skinlesion.config import ExplainConfig, to_yaml
@@ -107,7 +107,7 @@ def run(
             _ask(member, pixels, config, bar.advance)
             for member, pixels in zip(whole.members, stored, strict=True)
         ]
-    answer = _mean(answers, config.method.name)
+    answer = _together(answers, whole.together, config.method.name)
     if (views := max(member.views for member in whole.members)) > 1:
         reporter.say(f"maps and p are of the upright view; predict averages {views}")
     with new_folder(out, overwrite=overwrite) as folder:
@@ -144,15 +144,17 @@ def _ask(
     return _Answer(pixels, y_prob, maps, gaps)
 
 
-def _mean(answers: list[_Answer], method: str) -> _Answer:
-    """The mean of the members, at the size of the largest."""
-    from skinlesion.explain import ADDING_UP, mean_map
+def _together(answers: list[_Answer], how: Combination, method: str) -> _Answer:
+    """What the members say as one, at the size of the largest."""
+    from skinlesion.explain import ADDING_UP, weighted_sum
 
     largest = max(answers, key=lambda answer: answer.pixels.shape[1])
-    y_prob = np.mean([answer.y_prob for answer in answers], axis=0)
-    maps = mean_map([answer.maps for answer in answers], adding_up=method in ADDING_UP)
+    y_prob = how.apply([answer.y_prob for answer in answers])
+    maps = [answer.maps for answer in answers]
+    summed = weighted_sum(maps, how.weights, adding_up=method in ADDING_UP)
     gaps = [answer.gaps for answer in answers if answer.gaps is not None]
-    return _Answer(largest.pixels, y_prob, maps, np.mean(gaps, axis=0) if gaps else None)
+    gap = np.array(how.weights) @ np.array(gaps) if gaps else None
+    return _Answer(largest.pixels, y_prob, summed, gap)
 
 
 def _write(

@@ -13,6 +13,7 @@ from PIL import Image
 from skinlesion.bundle import Description, default_bundle, read_bundle
 from skinlesion.data.images import ImageBytes
 from skinlesion.data.quality.flags import FLAGS
+from skinlesion.ensemble import COMBINERS
 from skinlesion.extras import require
 from skinlesion.loading import open_model
 from skinlesion.metrics.calibration import CALIBRATORS
@@ -139,19 +140,20 @@ class Served:
     def explain(self, image: ImageBytes, *, evidence: Evidence) -> Explanation:
         """Grad-CAM, as the command ``explain`` draws it, of the upright view."""
         from skinlesion.data.augment import resize
-        from skinlesion.explain import mean_map
+        from skinlesion.explain import weighted_sum
         from skinlesion.web.served import Explanation
 
-        members = self.predictor.description.members
+        weights = _map_weights(self.predictor.description)
+        members = {n: self.predictor.description.members[n] for n in weights}
         squares = self.predictor.squares(image)
-        pixels = [
-            resize(squares[member.preprocessing][None], member.build.image_size)
-            for member in members
-        ]
+        pixels = {
+            n: resize(squares[member.preprocessing][None], member.build.image_size)
+            for n, member in members.items()
+        }
         sign = 1 if evidence == "for" else -1
-        maps = [self._map(n, sign)(batch).numpy() for n, batch in enumerate(pixels)]
-        values = mean_map(maps)[0]
-        largest = max(pixels, key=lambda batch: batch.shape[1]).numpy()[0]
+        maps = [self._map(n, sign)(batch).numpy() for n, batch in pixels.items()]
+        values = weighted_sum(maps, [*weights.values()])[0]
+        largest = max(pixels.values(), key=lambda batch: batch.shape[1]).numpy()[0]
         picture = np.round(largest.clip(0, 255)).astype(np.uint8)
         scale = scale_of(values)
         overlay = overlay_picture(
@@ -164,7 +166,7 @@ class Served:
         return Explanation(
             side=len(picture),
             is_empty=scale == 0,
-            is_whole=all(_shows_all(member) for member in members),
+            is_whole=all(map(_shows_all, members.values())),
             picture=_png(picture),
             layer=_png(layer(values, scale=scale)),
             overlay=_png(np.asarray(overlay)),
@@ -221,12 +223,18 @@ class Served:
 def _why_no_map(told: Description) -> str | None:
     if told.format:
         return f"the model was exported to {told.format}, which computes no gradients"
-    if told.combiner is None or told.combiner.name == "mean":
+    if told.combiner is None or COMBINERS[told.combiner.name].weighs:
         return None
     return (
         f"the ensemble combines its members by {told.combiner.name}:"
         " no sum of their maps explains that"
     )
+
+
+def _map_weights(told: Description) -> dict[int, float]:
+    """Of the members' maps, by place, without those of weight 0 unless all are."""
+    weights = told.combiner.params["weights"] if told.combiner else [1.0]
+    return {n: w for n, w in enumerate(weights) if w > 0} or dict(enumerate(weights))
 
 
 def _shows_all(member: Any) -> bool:

@@ -22,7 +22,7 @@ class GradCam(Section):
 class GradCamPlusPlus(Section):
     """The same, for several places that show the class."""
 
-    name: Literal["gradcam_plus_plus"]
+    name: Literal["gradcam++"]
 
 
 class Occlusion(Section):

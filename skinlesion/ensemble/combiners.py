@@ -36,6 +36,8 @@ class Combiner:
             combined output, shape (n,), in [0, 1]. The output of an image depends on its own
             row and on the parameters only.
         uses_labels: Whether ``fit`` looks at labels, which makes the score on val optimistic.
+        weighs: Whether the output grows with a sum of the members' probabilities or logits, each
+            times its own of the parameters ``weights``, none negative.
 
     Both raise DataError if the shapes do not fit or a value is not a probability. The order of
     members changes the order of parameters and nothing else.
@@ -44,14 +46,15 @@ class Combiner:
     fit: Callable[..., Params]
     apply: Callable[[Mapping[str, Any], np.ndarray], np.ndarray]
     uses_labels: bool = False
+    weighs: bool = True
 
 
 COMBINERS = {
     "mean": Combiner(fit_even_weights, apply_weights),
     "logit_mean": Combiner(fit_even_weights, apply_logit_weights),
     "weighted": Combiner(fit_best_weights, apply_weights, uses_labels=True),
-    "majority_vote": Combiner(fit_votes, apply_votes),
-    "rank_mean": Combiner(fit_ranks, apply_ranks),
+    "majority_vote": Combiner(fit_votes, apply_votes, weighs=False),
+    "rank_mean": Combiner(fit_ranks, apply_ranks, weighs=False),
     "greedy": Combiner(fit_greedy, apply_weights, uses_labels=True),
     "best_subset": Combiner(fit_best_subset, apply_weights, uses_labels=True),
     "stacking": Combiner(fit_stacking, apply_stacking, uses_labels=True),

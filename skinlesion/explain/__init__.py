@@ -14,17 +14,17 @@ from skinlesion.explain.baselines import BASELINES, baseline_of
 from skinlesion.explain.cam import grad_cam, grad_cam_call, grad_cam_plus_plus
 from skinlesion.explain.gradients import completeness_gap, integrated_gradients
 from skinlesion.explain.hiding import occlusion
-from skinlesion.explain.together import mean_map
+from skinlesion.explain.together import weighted_sum
 
 # By the names of config/explain.py, whose options they take.
 METHODS: dict[str, Callable[..., np.ndarray]] = {
     "gradcam": grad_cam,
-    "gradcam_plus_plus": grad_cam_plus_plus,
+    "gradcam++": grad_cam_plus_plus,
     "occlusion": occlusion,
     "integrated_gradients": integrated_gradients,
 }
 # Whose maps are never negative; those of the others have evidence to the contrary below zero.
-ONE_SIDED = ("gradcam", "gradcam_plus_plus")
+ONE_SIDED = ("gradcam", "gradcam++")
 
 # Whose maps add up to a change of the logit, and are to do so at every size.
 ADDING_UP = ("integrated_gradients",)
@@ -40,6 +40,6 @@ __all__ = [
     "grad_cam_call",
     "grad_cam_plus_plus",
     "integrated_gradients",
-    "mean_map",
     "occlusion",
+    "weighted_sum",
 ]

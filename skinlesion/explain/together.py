@@ -1,4 +1,4 @@
-"""One map of several members: an ensemble by mean is explained by the mean of its members."""
+"""One map of several members: an ensemble is explained by the weighted sum of its members' maps."""
 
 from __future__ import annotations
 
@@ -9,15 +9,23 @@ import numpy as np
 from skinlesion.data.augment import resize
 
 
-def mean_map(maps: Sequence[np.ndarray], *, adding_up: bool = False) -> np.ndarray:
-    """The mean of the members' maps, each of shape (n, s, s), at the largest s.
+def weighted_sum(
+    maps: Sequence[np.ndarray], weights: Sequence[float], *, adding_up: bool = False
+) -> np.ndarray:
+    """The members' maps, each of shape (n, s, s), times their weights, summed at the largest s.
 
     Args:
         maps: One array a member.
+        weights: As many.
         adding_up: Enlarging keeps sums (up to what the edges get too much), not heights.
     """
     side = max(one.shape[1] for one in maps)
-    return np.mean([_enlarged(one, side, adding_up=adding_up) for one in maps], axis=0)
+    weighed = [
+        weight * _enlarged(one, side, adding_up=adding_up)
+        for one, weight in zip(maps, weights, strict=True)
+    ]
+    summed: np.ndarray = np.sum(weighed, axis=0)
+    return summed
 
 
 def _enlarged(maps: np.ndarray, side: int, *, adding_up: bool) -> np.ndarray:

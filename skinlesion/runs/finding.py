@@ -64,3 +64,20 @@ def expand(path: Path) -> list[Path]:
     found = sorted(anchor.glob(str(path.relative_to(anchor))))
     # As in the shell: a hidden folder is a run that is being made or replaced.
     return [one for one in found if one.name[0] != "." or path.name[0] == "."]
+
+
+def named_run(path: str, *, near: RunDir) -> RunDir:
+    """The run that ``near`` names: as it was called then, or beside ``near``.
+
+    Raises:
+        DataError: If it is in neither place.
+    """
+    beside = near.path.resolve().parent / Path(path).name
+    for place in (Path(path), beside):
+        if RunDir(place).is_run():
+            return RunDir(place)
+    raise DataError(
+        f"{near.path} was made of {path}, which is not there",
+        expected=f"that folder, or {beside}",
+        fix="put it back, or run from the folder where it was made",
+    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -37,7 +36,7 @@ from skinlesion.errors import DataError, IntegrityError, SkinlesionError
 from skinlesion.metrics.abstention import fit_conformal
 from skinlesion.metrics.calibration import CALIBRATORS
 from skinlesion.metrics.thresholds import OPERATING_POINTS
-from skinlesion.runs import RunDir, read_json
+from skinlesion.runs import RunDir, named_run, read_json
 from skinlesion.tables import VAL, Predictions
 from skinlesion.training.examples import dataset_of
 from skinlesion.training.session import load_run_model
@@ -181,7 +180,7 @@ def _members(run: RunDir) -> tuple[list[tuple[Member, RunDir]], Combined | None]
             fix="skinlesion ensemble with another --set method=NAME on the same members",
         )
     listed = read_json(run.members)["members"]
-    pairs = [_member(_find(str(member["path"]), near=run)) for member in listed]
+    pairs = [_member(named_run(str(member["path"]), near=run)) for member in listed]
     return pairs, Combined.model_validate({"name": method, "params": fitted["params"]})
 
 
@@ -192,7 +191,7 @@ def _member(run: RunDir) -> tuple[Member, RunDir]:
     if record["kind"] == "tta":
         config = validate(read_yaml(run.config), TtaConfig, where=str(run.config))
         views, average = choose_views(config.views, config.scales), config.average
-        source = _find(str(record["parent"]), near=run)
+        source = named_run(str(record["parent"]), near=run)
     if not source.model.exists():
         raise DataError(
             f"{source.path} holds no model", expected="a run of train, finetune or soup"
@@ -208,19 +207,6 @@ def _member(run: RunDir) -> tuple[Member, RunDir]:
         average=average,
     )
     return member, source
-
-
-def _find(path: str, *, near: RunDir) -> RunDir:
-    """The run that another one names: as it was called then, or beside the one that names it."""
-    beside = near.path.resolve().parent / Path(path).name
-    for place in (Path(path), beside):
-        if RunDir(place).is_run():
-            return RunDir(place)
-    raise DataError(
-        f"{near.path} was made of {path}, which is not there",
-        expected=f"that folder, or {beside}",
-        fix="put it back, or run from the folder where it was made",
-    )
 
 
 # --- what val says ------------------------------------------------------------------------
