@@ -10,10 +10,12 @@ import numpy as np
 from skinlesion.config import Fold, Target, read_yaml
 from skinlesion.data.sampling import Images, limit_rows
 from skinlesion.data.splits import deal_folds
-from skinlesion.data.store import Dataset
+from skinlesion.data.store import INFO, Dataset
 from skinlesion.errors import DataError, IntegrityError
-from skinlesion.runs import RunDir
+from skinlesion.runs import RunDir, read_json
 from skinlesion.tables import OUT_OF_FOLD, TRAIN, VAL, Predictions, write_rows
+
+LEVELS_ABOVE = 4  # runs/cross-validated/fold-0 beside data
 
 
 @dataclass(frozen=True)
@@ -181,11 +183,21 @@ def held_out_examples(
 
 
 def dataset_of(run: RunDir) -> Path:
-    """The data set that ``run`` was made on, as its config names it."""
+    """Where the data set is that ``run`` was made on: as its config names it, or above the run.
+
+    A relative name is that of the folder where the run was made; elsewhere, one of the run's
+    fingerprint is looked for beside the run and in the folders above, three at most.
+    """
     path = read_yaml(run.config).get("dataset")
     if path is None:
         raise DataError(f"{run.config} names no data set", fix="pass --set dataset=FOLDER")
-    return Path(path)
+    named = Path(path)
+    above = [] if named.is_absolute() else run.path.resolve().parents[:LEVELS_ABOVE]
+    for place in (named, *(folder / named for folder in above)):
+        info = place / INFO
+        if info.is_file() and read_json(info).get("fingerprint") == run.record().get("dataset"):
+            return place
+    return named
 
 
 def _refuse_missing_class(dataset: Dataset, target: Target, split: str) -> None:
