@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from skinlesion.errors import ConfigError, MissingExtraError
+from skinlesion.wording import counted
 
 LOG_LEVEL, SILENT = "TF_CPP_MIN_LOG_LEVEL", "3"
 
@@ -47,7 +48,7 @@ def _set_threads(tf: Any, threads: int) -> None:
         now = tf.config.threading.get_intra_op_parallelism_threads()
         raise ConfigError(
             f"threads: {threads} comes too late: TensorFlow computes already, with"
-            f" {now or 'all'} threads",
+            f" {counted(now, 'thread') if now else 'all threads'}",
             expected="the same number for all that one process trains",
             fix="start a process of its own for each number of threads",
         ) from None
@@ -61,7 +62,7 @@ def devices() -> list[str]:
         tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus
     ]
     threads = tf.config.threading.get_intra_op_parallelism_threads()
-    used = f", {threads} threads" if threads else ""
+    used = f", {counted(threads, 'thread')}" if threads else ""
     return names or [f"CPU ({os.cpu_count()} cores{used})"]
 
 

@@ -300,7 +300,7 @@ def test_a_score_below_the_gate_exits_6_after_its_result(type_command, make_run,
 
     assert shown.code == code
     assert json.loads(shown.out)["rows"]
-    assert shown.err.startswith("error: 1 score not as --fail-under asks for") == (code == 6)
+    assert shown.err.startswith("error: --fail-under is not met by 1 score") == (code == 6)
 
 
 # --- config -----------------------------------------------------------------------------------

@@ -127,13 +127,13 @@ def test_more_devices_than_there_are_is_an_error(facts):
 
 def test_threads_are_set_before_tensorflow_starts(facts):
     assert facts["threads"] == [1, 1]
-    assert "1 threads" in facts["1"]["record"]["devices"][0]
+    assert ", 1 thread" in facts["1"]["record"]["devices"][0]
 
 
 def test_threads_that_come_too_late_are_an_error(facts):
     text, code = facts["threads refused"]
 
-    assert "threads: 2 comes too late: TensorFlow computes already, with 1 threads" in text
+    assert "threads: 2 comes too late: TensorFlow computes already, with 1 thread" in text
     assert code == 2
 
 

@@ -172,7 +172,7 @@ def refuse_low_scores(outcome: Outcome, gates: Sequence[str]) -> None:
                 failures.append(f"{row.name}: {name} {value:.4f}, wanted {bound:g}")
     if failures:
         raise QualityGateError(
-            f"{counted(len(failures), 'score')} not as --fail-under asks for", which=failures
+            f"--fail-under is not met by {counted(len(failures), 'score')}", which=failures
         )
 
 
