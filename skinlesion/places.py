@@ -29,8 +29,10 @@ def bundle_file(run: Path) -> Path:
     return run.with_name(f"{run.resolve().name}.skinlesion")
 
 
-def export_file(model: Path, format: str) -> Path:
-    """The export of ``model``, a run or a bundle."""
+def export_file(model: Path | None, format: str) -> Path:
+    """The export of ``model``, a run or a bundle; of the package's own if it is None."""
+    if model is None:
+        return Path(f"default-{format}")
     return model.with_name(f"{model.resolve().name.removesuffix('.skinlesion')}-{format}")
 
 

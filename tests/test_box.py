@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from skinlesion import api
 from skinlesion.bundle import default_bundle, read_bundle
@@ -49,6 +50,20 @@ def test_three_images_get_their_probabilities(real_data):
 
     found = [answer.probability for answer in answers]
     assert found == pytest.approx(list(GOLDEN.values()), abs=2e-3)
+
+
+@pytest.mark.tensorflow
+def test_it_is_exported_where_no_model_is_named(tmp_path, monkeypatch):
+    pytest.importorskip("ai_edge_litert")
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (300, 300), "brown").save("brown.png")
+
+    api.export(format="litert")
+
+    (exported,) = api.predict(["brown.png"], model="default-litert")
+    (plain,) = api.predict(["brown.png"])
+    assert exported.probability == pytest.approx(plain.probability, abs=1e-4)
+    assert (exported.decision, exported.refer) == (plain.decision, plain.refer)
 
 
 @pytest.mark.slow

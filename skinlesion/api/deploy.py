@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from skinlesion.api.mirror import Place, path_of, reporter_for
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def export(
-    model: Place,
+    model: Place | None = None,
     *,
     format: GraphFormat = "onnx",
     out: Place | None = None,
@@ -29,7 +28,7 @@ def export(
     """Write a model for another runtime, compared with Keras.
 
     Args:
-        model: A finished run, or a bundle.
+        model: A finished run, or a bundle; None: the one that comes with the package.
         format: ``onnx``, ``litert`` or ``saved_model``.
         out: A folder, or a ``.skinlesion`` file; None: MODEL-FORMAT.
         images: Folder of images to compare on; None: the run's val.
@@ -46,8 +45,8 @@ def export(
     from skinlesion.commands import export as command
 
     return command.run(
-        Path(model),
-        path_of(out) or export_file(Path(model), format),
+        path_of(model),
+        path_of(out) or export_file(path_of(model), format),
         format=format,
         images=path_of(images),
         int8=int8,
@@ -58,7 +57,7 @@ def export(
 
 
 def export_web(
-    model: Place,
+    model: Place | None = None,
     *,
     out: Place | None = None,
     images: Place | None = None,
@@ -70,7 +69,7 @@ def export_web(
     """Write a folder that classifies in the browser, compared with Keras.
 
     Args:
-        model: A finished run, or a bundle.
+        model: A finished run, or a bundle; None: the one that comes with the package.
         out: The folder; None: MODEL-web.
         images: Folder of images to compare on; None: the run's val.
         dtype: Of the stored kernels; None: the model's own.
@@ -85,8 +84,8 @@ def export_web(
     from skinlesion.commands import export_web as command
 
     return command.run(
-        Path(model),
-        path_of(out) or export_file(Path(model), "web"),
+        path_of(model),
+        path_of(out) or export_file(path_of(model), "web"),
         images=path_of(images),
         dtype=dtype,
         onnxruntime_web=path_of(onnxruntime_web),

@@ -103,7 +103,9 @@ def predict(
 
 
 def export(
-    model: Annotated[Path, typer.Argument(help="Finished run, or bundle.")],
+    model: Annotated[
+        Path | None, typer.Argument(help="Finished run, or bundle; default the package's own.")
+    ] = None,
     format: Annotated[
         Literal["onnx", "litert", "saved_model", "web"],
         typer.Option("--format", help="Of the graph; web: a page that classifies in the browser."),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skinlesion import runtime
-from skinlesion.bundle import Description, GraphFormat, Member, write_members
+from skinlesion.bundle import Description, GraphFormat, Member, default_bundle, write_members
 from skinlesion.errors import ConfigError, DataError
 from skinlesion.extras import require
 from skinlesion.inference.runtimes import LITERT, ONNX
@@ -47,7 +47,7 @@ class Outcome:
 
 
 def run(
-    source: Path,
+    source: Path | None,
     out: Path,
     *,
     format: GraphFormat,
@@ -60,7 +60,7 @@ def run(
     """Write the model of ``source`` to ``out`` for another runtime.
 
     Args:
-        source: A finished run, or a bundle of weights.
+        source: A finished run, or a bundle of weights; None: the package's own.
         out: A folder, or a ``.skinlesion`` file.
         format: Of the graphs.
         images: Folder of images to compare on; None: the run's val, else synthetic ones.
@@ -85,12 +85,13 @@ def run(
     runtime.prepare(seed=0)
     from skinlesion.export.exporting import subject_of
 
+    source = source or default_bundle()
     subject = subject_of(source)
     made: list[Exported] = []
     gate = max_auc_drop if int8 else None
     members = _members(subject, format, images, gate, made)
     description = write_members(out, subject.description, members, overwrite=overwrite)
-    _say_doubts(made, source, reporter)
+    _say_doubts(made, description.name, reporter)
     return Outcome(out, description, made)
 
 
@@ -116,11 +117,11 @@ def _members(
         yield exported.member, files
 
 
-def _say_doubts(made: list[Exported], source: Path, reporter: Reporter) -> None:
+def _say_doubts(made: list[Exported], name: str, reporter: Reporter) -> None:
     graphs = [exported.member.graph for exported in made]
     if any(g and g.compared and "synthetic" in g.compared.source for g in graphs):
         reporter.say(
-            f"the data set of {source} is not at hand: compared on synthetic images;"
+            f"the data set of {name} is not at hand: compared on synthetic images;"
             " pass --images FOLDER to compare on real ones"
         )
     if any(graph and graph.weights == "int8" for graph in graphs):

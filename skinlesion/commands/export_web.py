@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from skinlesion import runtime
-from skinlesion.bundle import Compared, Description
+from skinlesion.bundle import Compared, Description, default_bundle
 from skinlesion.extras import require
 from skinlesion.folders import refuse_existing
 from skinlesion.inference.runtimes import ONNX
@@ -49,7 +49,7 @@ class Outcome:
 
 
 def run(
-    source: Path,
+    source: Path | None,
     out: Path,
     *,
     images: Path | None = None,
@@ -61,7 +61,7 @@ def run(
     """Write the page of the model in ``source``.
 
     Args:
-        source: A finished run, or a bundle of weights.
+        source: A finished run, or a bundle of weights; None: the package's own.
         out: The folder to make.
         images: Folder of images to compare on; None: the run's val, else synthetic ones.
         dtype: In which kernels are stored; None: as in the bundle, float32 of a run.
@@ -82,6 +82,7 @@ def run(
     from skinlesion.export import browser
     from skinlesion.export.exporting import subject_of
 
+    source = source or default_bundle()
     subject = subject_of(source)
     browser.refuse_unsupported(subject.description)
     files = browser.runtime_files(onnxruntime_web, say=reporter.say)
