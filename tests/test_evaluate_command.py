@@ -556,6 +556,72 @@ def test_labels_come_from_the_data_set_where_the_table_has_none(
     assert rows["b"].scores == labelled.scores
 
 
+def write_answers(path, rows, *, folder="", suffix=""):
+    """As ``predict`` writes of the files of a data set, the calibrated ones turned round."""
+    lines = [
+        f"{folder}{image}{suffix},{y_prob},{1 - y_prob},benign,no,,,youden=0.4,x"
+        for image, (_, y_prob) in rows.items()
+    ]
+    header = "path,probability,calibrated,decision,refer,flags,error,threshold,model"
+    path.write_text("\n".join([header, *lines, "", "elsewhere.jpg,,,,,,broken,youden=0.4,x"]))
+    return path
+
+
+@pytest.mark.parametrize("folder", ["", "isic/Test/"])
+def test_what_predict_wrote_is_scored_by_the_paths_of_the_data_set(
+    score, foreign, dataset, tmp_path, folder
+):
+    test = write_answers(tmp_path / "b.csv", dict(reversed(TEST.items())), folder=folder)
+    val = write_answers(tmp_path / "val.csv", VAL, folder=folder)
+
+    _, rows = score(predictions=test, val_predictions=val, dataset=dataset)
+    _, other = score(predictions=test, dataset=dataset, score_column="calibrated")
+
+    assert rows["b"].threshold == 0.4
+    labelled = score(predictions=foreign, threshold={"rule": "fixed", "value": 0.4})[1]["theirs"]
+    assert rows["b"].scores == labelled.scores
+    auc = labelled.scores["roc_auc"].value
+    assert other["b"].scores["roc_auc"].value == pytest.approx(1 - auc)
+
+
+def test_a_path_shorter_than_the_manifests_is_enough_if_it_is_one_images(score, tmp_path):
+    ids = np.array(["left/a", "left/b", "right/a", "right/c"])
+    label, blank = np.array([1, 0, 0, 1]), np.full(4, "")
+    split = np.array(["test", "test", "train", "test"])
+    paths = np.array([f"photos/{name}.jpg" for name in ids])
+    manifest = Manifest(ids, paths, label, label, ids, split, blank, blank)
+    (tmp_path / "data").mkdir()
+    pixels = [np.zeros((2, 2, 3), np.uint8)] * 4
+    write_dataset(tmp_path / "data", manifest, pixels, size=2, description={})
+    answers = {"left/a": (1, 0.9), "left/b": (0, 0.2), "right/c": (1, 0.1)}
+    named = write_answers(tmp_path / "t.csv", answers, suffix=".jpg")
+
+    _, rows = score(predictions=named, dataset=tmp_path / "data")
+
+    assert (rows["t"].scores["roc_auc"].value, rows["t"].positives) == (0.5, 2)
+    vague = {name.split("/")[1]: row for name, row in answers.items()}
+    write_answers(named, vague, suffix=".jpg")
+    with pytest.raises(DataError, match="1 file that may be any of several images") as refused:
+        score(predictions=named, dataset=tmp_path / "data")
+    assert refused.value.which == ["a.jpg"]
+
+
+def test_what_predict_could_not_read_or_did_not_see_is_named(score, dataset, tmp_path):
+    name = next(iter(TEST))
+    table = write_answers(tmp_path / "t.csv", TEST)
+    text = table.read_text()
+
+    table.write_text(text.replace(f"{name},{TEST[name][1]}", f"{name},"))
+    with pytest.raises(DataError, match="no answer for 1 image of the data set") as refused:
+        score(predictions=table, dataset=dataset)
+    assert refused.value.which == [name]
+    table.write_text("\n".join(line for line in text.split("\n") if not line.startswith(name)))
+    with pytest.raises(DataError, match=f"lacks 1 of the {len(TEST)} images"):
+        score(predictions=table, dataset=dataset)
+    with pytest.raises(DataError, match="has no labels"):
+        score(predictions=table)
+
+
 def test_a_labelled_table_may_have_another_score_column(score, foreign):
     foreign.write_text(foreign.read_text().replace("y_prob", "melanoma"))
 
@@ -647,7 +713,7 @@ def test_an_undefined_score_does_not_pass(make_run, score):
     make_run("a", test={"x0": (0, 0.1), "x1": (0, 0.2)})
     outcome, _ = score()
 
-    with pytest.raises(QualityGateError, match="1 score not as"):
+    with pytest.raises(QualityGateError, match="is not met by 1 score"):
         evaluate.refuse_low_scores(outcome, ["auc=0"])
 
 

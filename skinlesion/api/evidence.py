@@ -35,7 +35,7 @@ def evaluate(
     Args:
         run: Runs to evaluate, or globs of them; None: all finished ones in runs/.
         config: A file, a preset, an ``EvaluateConfig`` or a mapping.
-        predictions: A foreign CSV instead: image_id,y_true,y_prob[,group].
+        predictions: A foreign CSV instead: image_id,y_true,y_prob[,group]; or predict's.
         val_predictions: Its like on val, to fit the threshold.
         score_column: The foreign CSV's column of probabilities.
         dataset: Labels for a foreign CSV that has none.

@@ -47,7 +47,9 @@ def evaluate(
     overrides: Overrides = None,
     predictions: Annotated[
         Path | None,
-        typer.Option("--predictions", help="A foreign CSV: image_id,y_true,y_prob[,group]."),
+        typer.Option(
+            "--predictions", help="A foreign CSV: image_id,y_true,y_prob[,group]; or predict's."
+        ),
     ] = None,
     val_predictions: Annotated[
         Path | None,

@@ -16,6 +16,7 @@ from skinlesion.errors import DataError
 from skinlesion.metrics.calibration import CALIBRATORS
 from skinlesion.metrics.thresholds import OPERATING_POINTS
 from skinlesion.progress import Reporter
+from skinlesion.report.by_path import PROBABILITY, is_of_predict, read_answers
 from skinlesion.runs import FOLDS, RunDir, find_runs
 from skinlesion.tables import VAL, Predictions, floats, read_columns, refuse_duplicates
 from skinlesion.wording import counted
@@ -62,6 +63,8 @@ class Foreign:
         dataset: Where labels come from if the tables have no ``y_true``.
         target: Which of the data set's labels.
         score_column: The column of probabilities.
+
+    A table of ``predict``, which names files, is one, too: see ``report.by_path``.
     """
 
     path: Path
@@ -135,16 +138,22 @@ def foreign_subject(split: str, table: Foreign) -> Subject:
 
 def _predictions(path: Path, split: str, table: Foreign) -> Predictions:
     """A table of scores; labels and groups from the data set's manifest where it has none."""
-    columns = read_columns(path, required=["image_id", table.score_column])
-    if "y_true" in columns:
-        return Predictions.read_csv(path, score_column=table.score_column)
-    refuse_duplicates(columns["image_id"], where=str(path))
+    names_files, column = is_of_predict(path), table.score_column
+    if names_files:
+        column = PROBABILITY if column == Foreign.score_column else column
+    else:
+        columns = read_columns(path, required=["image_id", column])
+        if "y_true" in columns:
+            return Predictions.read_csv(path, score_column=column)
     if table.dataset is None:
         raise DataError(
             f"{path} has no labels: no column y_true",
             fix="add y_true, or pass --dataset DIR to take the labels from its manifest",
         )
     manifest = open_dataset(table.dataset).manifest
+    if names_files:
+        columns = read_answers(path, manifest, column=column)
+    refuse_duplicates(columns["image_id"], where=str(path))
     rows = manifest.rows(split)
     ids = manifest.image_id[rows].tolist()
     position = {image_id: row for row, image_id in enumerate(columns["image_id"])}
@@ -155,7 +164,7 @@ def _predictions(path: Path, split: str, table: Foreign) -> Predictions:
             expected=f"a row for each image of split {split} in {table.dataset}",
             which=missing,
         )
-    scores = floats(path, table.score_column, columns[table.score_column])
+    scores = floats(path, column, columns[column])
     return Predictions(
         manifest.image_id[rows],
         manifest.group[rows],
