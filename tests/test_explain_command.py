@@ -494,7 +494,7 @@ def test_a_run_must_be_finished(folder, tmp_path):
 
     with pytest.raises(DataError, match="not a finished run"):
         run_explain(folder, tmp_path / "out", begun)
-    with pytest.raises(DataError, match="there is no model .*nowhere"):
+    with pytest.raises(DataError, match=r"there is no model .*nowhere"):
         run_explain(folder, tmp_path / "out", "nowhere")
 
 
