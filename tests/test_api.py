@@ -6,6 +6,7 @@ import inspect
 import logging
 import subprocess
 import sys
+from typing import Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 import pytest
@@ -76,6 +77,34 @@ def test_an_option_and_its_keyword_have_the_same_default(command):
         # Without one, the config or the keyword's own sentinel says what holds.
         if option.name in own and option.default is not None:
             assert str(option.default) == str(own[option.name].default), option.name
+
+
+def refused_by_the_parser():
+    """Command, parameter and a value that the parser refuses for its type, one a bound or list."""
+    for command, typed in TYPED.items():
+        for name, hint in get_type_hints(typed.callback, include_extras=True).items():
+            kind, option = (*get_args(hint), None, None)[:2]
+            for part in (kind, *get_args(kind)):
+                if get_origin(part) is Literal:
+                    yield command, name, "nonsense"
+            if getattr(option, "min", None) is not None:
+                yield command, name, option.min - 1
+            if getattr(option, "max", None) is not None:
+                yield command, name, option.max + 1
+
+
+@pytest.mark.parametrize(("command", "name", "value"), list(refused_by_the_parser()))
+def test_what_the_parser_refuses_the_function_refuses(command, name, value, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    renamed = RENAMED.get(command, {}).get(name, name)
+    function = renamed if callable(renamed) else api.COMMANDS[command]
+    needed = [
+        p.name for p in inspect.signature(function).parameters.values() if p.default is p.empty
+    ]
+
+    with pytest.raises(api.ConfigError, match=f"{name} is {value!r}"):
+        function(**{**dict.fromkeys(needed, "none"), name: value})
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("command", [*SCHEMAS, *FIELDS_OF])
@@ -170,6 +199,8 @@ def test_gates_are_a_mapping_and_raise(make_run, tmp_path, monkeypatch):
         (lambda: api.soup([]), "at least 2 members"),
         (lambda: api.preprocess(), "source"),
         (lambda: api.predict([]), "no image"),
+        (lambda: api.load_model(views=3), "one of 1, 2, 4, 8"),
+        (lambda: api.predict_to_file("a.jpg", "a.csv", format="xml"), "one of table, csv"),
         (lambda: api.predict("a.jpg", model=Loaded(), tta=2), "is loaded"),
         (lambda: api.config_schema("trian"), "trian"),
     ],

@@ -488,7 +488,13 @@ def test_a_bundle_has_no_mistakes_to_show(folder, tmp_path):
 
 
 def test_a_run_must_be_finished(folder, tmp_path):
+    begun = tmp_path / "begun"
+    begun.mkdir()
+    (begun / "run.json").write_text('{"status": "running"}')
+
     with pytest.raises(DataError, match="not a finished run"):
+        run_explain(folder, tmp_path / "out", begun)
+    with pytest.raises(DataError, match=r"there is no model .*nowhere"):
         run_explain(folder, tmp_path / "out", "nowhere")
 
 

@@ -221,8 +221,17 @@ def test_what_does_not_fit_is_refused(made, tmp_path):
 
     with pytest.raises(ConfigError, match="--int8 is not for onnx"):
         exported(made, tmp_path / "f", int8=True)
+    with pytest.raises(ConfigError, match="--images is not for --int8"):
+        exported(made, tmp_path / "f", format="litert", int8=True, images=made / "photos")
+    with pytest.raises(ConfigError, match=r"a bundle is no \\.onnx file"):
+        exported(made, tmp_path / "f.onnx")
+    with pytest.raises(DataError, match="there is no folder"):
+        exported(made, tmp_path / "f", images=tmp_path / "nowhere")
     with pytest.raises(DataError, match="exists already"):
         exported(made, tmp_path / "e")
+    with pytest.raises(DataError, match="is not a model bundle, so --overwrite"):
+        exported(made, made / "run1", overwrite=True)
+    assert {file.name for file in tmp_path.iterdir()} == {"e"}
     for path, runtime in ((made / "run0", "onnx"), (tmp_path / "e", "litert")):
         with pytest.raises(ConfigError, match=f"cannot be computed by {runtime}"):
             api.load_model(path, runtime=runtime)

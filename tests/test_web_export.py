@@ -114,6 +114,18 @@ def exported(source, out, **options):
 # --- the folder --------------------------------------------------------------------------------
 
 
+def test_overwriting_deletes_no_folder_of_something_else(single, tmp_path):
+    theirs = tmp_path / "site"
+    theirs.mkdir()
+    (theirs / "index.html").write_text("a site of their own")
+
+    with pytest.raises(DataError, match="is not such a page, so --overwrite"):
+        exported(single, theirs, overwrite=True)
+    with pytest.raises(DataError, match="there is no folder"):
+        exported(single, tmp_path / "page", images=tmp_path / "nowhere")
+    assert [file.name for file in theirs.iterdir()] == ["index.html"]
+
+
 def test_the_folder_holds_the_page_the_network_and_the_runtime(single, fake_package, tmp_path):
     outcome = exported(single, tmp_path / "page", onnxruntime_web=fake_package)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from skinlesion.api.checking import Between, checked
 from skinlesion.api.mirror import Place, Places, given, mirrors, path_of, paths_of, reporter_for
 from skinlesion.api.results import Audit
 from skinlesion.config import (
@@ -118,6 +119,7 @@ def preprocess(
         return command.run(settings, Path(out), overwrite=overwrite, progress=counter.reach)
 
 
+@checked(sample=Between(0))
 def audit(
     dataset: Place = "dataset",
     *,
@@ -155,6 +157,7 @@ def audit(
     return Audit(report, files)
 
 
+@checked(count=Between(1, 50), views=Between(1, 20))
 @mirrors(TrainConfig, FinetuneConfig)
 def preview(
     config: Given = None,
@@ -173,8 +176,8 @@ def preview(
             among ``fields``, train's.
         out: PNG to make.
         split: Whose images are shown.
-        count: Images, at least 1.
-        views: Epochs shown, at least 1.
+        count: Images, 1 to 50.
+        views: Epochs shown, 1 to 20.
         overwrite: Replace the file.
         fields: Of the config, over ``config``.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from skinlesion.api.checking import Between, checked
 from skinlesion.api.mirror import Place, path_of, reporter_for
 from skinlesion.places import export_file
 from skinlesion.serving import Serving
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from skinlesion.commands.export_web import Outcome as Page
 
 
+@checked(format=("onnx", "litert", "saved_model"), max_auc_drop=Between(0, 1))
 def export(
     model: Place | None = None,
     *,
@@ -33,11 +35,15 @@ def export(
         out: A folder, or a ``.skinlesion`` file; None: MODEL-FORMAT.
         images: Folder of images to compare on; None: the run's val.
         int8: For litert: eight-bit integers, judged by the AUC on val.
-        max_auc_drop: By how much that may be lower.
+        max_auc_drop: By how much that may be lower, in [0, 1].
         overwrite: Replace what stands there.
         progress: Tell on stderr how far it has come.
 
+    Returns:
+        ``path``, ``description``, and ``members``, each with what was compared in its ``graph``.
+
     Raises:
+        ConfigError: If options do not fit each other, or ``out`` is no name of a bundle.
         DataError: If there is no model.
         MissingExtraError: If the runtime is not installed.
         QualityGateError: If the graph answers otherwise than Keras.
@@ -56,6 +62,7 @@ def export(
     )
 
 
+@checked(dtype=("float32", "float16"))
 def export_web(
     model: Place | None = None,
     *,
@@ -94,6 +101,14 @@ def export_web(
     )
 
 
+@checked(
+    port=Between(0, 65535),
+    max_file_mib=Between(1, 1024),
+    max_files=Between(1, 1000),
+    max_megapixels=Between(0.01, 89),
+    queue=Between(1, 10000),
+    rate=Between(0),
+)
 def serve(
     model: Place | None = None,
     *,
@@ -116,13 +131,14 @@ def serve(
         token: That the API asks for; None: none.
         max_file_mib: Of one file, MiB.
         max_files: In one request.
-        max_megapixels: Of one picture.
-        queue: Requests that wait for the model.
+        max_megapixels: Of one picture, 0.01 to 89.
+        queue: Requests that wait for the model, at least 1.
         rate: Pictures a minute and client; 0: no limit.
         progress: Say on stderr at what address.
 
     Raises:
-        ConfigError: If others could reach it without a token, or the port is taken.
+        ConfigError: If others could reach it without a token, the port is taken, or a limit is not
+            one that the command takes.
         DataError: If there is no model.
         MissingExtraError: If the extra ``web`` is not installed.
     """

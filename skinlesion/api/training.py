@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from skinlesion.api.checking import Between, checked
 from skinlesion.api.mirror import Place, given, mirrors, path_of, reporter_for
 from skinlesion.api.results import Run, load_run
 from skinlesion.config import (
@@ -106,6 +107,7 @@ def finetune(
     return load_run(command.run(settings, path, **options).path)
 
 
+@checked(trials=Between(1))
 @mirrors(TrainConfig)
 def search(
     config: Given = None,
@@ -156,6 +158,7 @@ def search(
     )
 
 
+@checked(steps=Between(20), smoothing=Between(0, 0.99))
 @mirrors(TrainConfig, FinetuneConfig)
 def find_lr(
     config: Given = None,
@@ -178,7 +181,7 @@ def find_lr(
         start: First rate, above 0.
         stop: Last rate, above ``start``.
         steps: From one to the other, at least 20.
-        smoothing: Share of the past in the curve, in [0, 1).
+        smoothing: Share of the past in the curve, in [0, 0.99].
         overwrite: Replace both files.
         progress: Tell on stderr how far it has come.
         fields: Of the config, over ``config``.

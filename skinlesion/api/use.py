@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from skinlesion.api.checking import Between, checked
 from skinlesion.api.mirror import Place, Places, given, mirrors, path_of, paths_of, reporter_for
 from skinlesion.config import ExplainConfig, Given, Views, make_config
 from skinlesion.errors import ConfigError, DataError
@@ -19,15 +20,22 @@ if TYPE_CHECKING:
     from skinlesion.inference import Answer, Predictor
     from skinlesion.loading import RuntimeName
 
+Dtype = Literal["float32", "float16"]
+Calibration = Literal["none", "temperature", "platt", "beta", "isotonic"]
+Answers = Literal["table", "csv", "json", "jsonl"]
+RUNTIMES = ("auto", "tensorflow", "onnx", "litert")
+VIEWS = get_args(Views)
 
+
+@checked(dtype=get_args(Dtype), calibration=get_args(Calibration))
 def bundle(
     run: Place,
     out: Place | None = None,
     *,
-    dtype: Literal["float32", "float16"] = "float32",
+    dtype: Dtype = "float32",
     name: str = "",
     licence: str = "",
-    calibration: Literal["none", "temperature", "platt", "beta", "isotonic"] = "platt",
+    calibration: Calibration = "platt",
     overwrite: bool = False,
     progress: bool = False,
 ) -> Bundled:
@@ -47,7 +55,8 @@ def bundle(
         ``path`` and ``description``.
 
     Raises:
-        DataError: If ``run`` is no finished run, or cannot be expressed.
+        ConfigError: If an argument is none of its values, or ``out`` is no name of a bundle.
+        DataError: If ``run`` is no finished run, or cannot be expressed, or ``out`` exists.
     """
     from skinlesion.commands import bundle as command
 
@@ -63,6 +72,7 @@ def bundle(
     )
 
 
+@checked(views=VIEWS, runtime=RUNTIMES)
 def load_model(
     path: Place | None = None, *, views: int | None = None, runtime: RuntimeName = "auto"
 ) -> Predictor:
@@ -75,6 +85,7 @@ def load_model(
         runtime: ``tensorflow``, ``onnx``, ``litert``; ``auto``: what ``path`` is for.
 
     Raises:
+        ConfigError: If that runtime cannot compute it, or there are no such views.
         DataError: If there is no model, or it is something else.
         IntegrityError: If a bundle was changed.
         MissingExtraError: If ``path`` is None and no model came with the package.
@@ -85,6 +96,7 @@ def load_model(
     return open_model(path_of(path) or default_bundle(), views=views, runtime_name=runtime)
 
 
+@checked(tta=VIEWS, batch_size=Between(1), runtime=RUNTIMES)
 def predict(
     paths: Places,
     *,
@@ -111,7 +123,8 @@ def predict(
         An answer for each image, in order; one that cannot be read has an ``error``.
 
     Raises:
-        ConfigError: If there is no such operating point, or ``tta`` comes with a loaded model.
+        ConfigError: If there is no such operating point, or ``tta`` comes with a loaded model, or
+            an argument is none of its values.
         DataError: If there is no image, or no model.
         IntegrityError: If a bundle was changed.
     """
@@ -129,12 +142,13 @@ def predict(
     return list(loaded.predict(found, threshold=threshold, batch_size=batch_size))
 
 
+@checked(format=get_args(Answers), tta=VIEWS, batch_size=Between(1), runtime=RUNTIMES)
 def predict_to_file(
     paths: Places,
     out: Place,
     *,
     model: Place | None = None,
-    format: Literal["table", "csv", "json", "jsonl"] | None = None,
+    format: Answers | None = None,
     threshold: str | None = None,
     tta: Views | None = None,
     batch_size: int = 32,
@@ -149,7 +163,7 @@ def predict_to_file(
         paths: Images, folders of them, globs; one or several.
         out: File to write.
         model: A run, a bundle or an export; None: the package's own.
-        format: None: by the suffix of ``out``, else table.
+        format: None: by the suffix of ``out``; a table, if that is ``.txt`` or none.
         threshold: An operating point's name; None: the model's first.
         tta: Views averaged of each image; None: the model's own.
         batch_size: Images at once, at least 1.

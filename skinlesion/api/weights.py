@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from skinlesion.api.checking import Between, checked
 from skinlesion.api.mirror import Place, reporter_for
 
 
@@ -47,6 +48,7 @@ def verify_weights(backbones: Sequence[str] = ()) -> dict[str, str]:
     return module.verify(backbones)
 
 
+@checked(min_match=Between(0, 1))
 def import_weights(
     file: Place, *, backbone: str, out: Place, min_match: float = 0.9
 ) -> dict[str, Any]:

@@ -96,7 +96,7 @@ def asked(path: Path) -> Asked:
         IntegrityError: If a bundle was changed.
     """
     run = RunDir(path)
-    if run.is_run() or not path.exists():
+    if run.is_run():
         runs, together = _runs(run)
         target, members = run.record()["target"], [_member(one) for one in runs]
         return _weighty(Asked(path, target, members, together, run))

@@ -43,7 +43,11 @@ def with_files(config: ExplainConfig) -> ExplainConfig:
     given = [str(path) for path in config.images]
     found = tuple(map(Path, image_paths(given)))
     if not found:
-        raise DataError("there is no image to explain", which=given)
+        raise DataError(
+            "there is no image to explain",
+            expected="JPEG, PNG, BMP or TIFF files, or folders of them",
+            which=given,
+        )
     return config.model_copy(update={"images": found})
 
 

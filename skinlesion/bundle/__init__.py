@@ -5,6 +5,7 @@ from skinlesion.bundle.container import (
     Bundle,
     default_bundle,
     read_bundle,
+    refuse_out,
     write_bundle,
     write_members,
 )
@@ -51,6 +52,7 @@ __all__ = [
     "default_bundle",
     "encode_tensors",
     "read_bundle",
+    "refuse_out",
     "write_bundle",
     "write_members",
 ]

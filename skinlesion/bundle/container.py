@@ -16,14 +16,18 @@ from pydantic import ValidationError
 from skinlesion.bundle.description import SCHEMA, Description, Member, WeightsFile
 from skinlesion.bundle.files import MODEL, Reader, changed, foreign, opened
 from skinlesion.bundle.graphs import GraphFile
-from skinlesion.errors import DataError, IntegrityError, MissingExtraError
-from skinlesion.folders import atomic_path, new_folder
+from skinlesion.errors import ConfigError, DataError, IntegrityError, MissingExtraError
+from skinlesion.folders import atomic_path, new_folder, refuse_existing
 from skinlesion.wording import reason
 
 SUFFIX = ".skinlesion"
 DEFAULT = Path(__file__).parents[1] / "weights" / f"default{SUFFIX}"
 CHECKSUM = "checksum"
 MAX_MODEL_BYTES = 8 << 20
+FILES_OF_OTHERS = {
+    *(".onnx", ".tflite", ".pb", ".keras", ".h5", ".hdf5", ".pt", ".pth", ".pkl", ".safetensors"),
+    *(".zip", ".tar", ".gz", ".json"),
+}
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -111,21 +115,54 @@ def write_members(
         The description with these members.
 
     Raises:
+        ConfigError: If ``path`` is named like a file of another program.
         DataError: If ``path`` exists and ``overwrite`` is false.
     """
+    refuse_out(path, overwrite=overwrite)
     if path.suffix != SUFFIX:
         with new_folder(path, overwrite=overwrite) as folder:
             return _write(description, members, lambda name, content: _put(folder, name, content))
-    if path.exists() and (path.is_dir() or not overwrite):
-        raise DataError(
-            f"{path} exists already",
-            fix="choose another --out, or pass --overwrite to replace the file",
-        )
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         return _write(
             description, members, lambda name, content: archive.writestr(_entry(name), content)
         )
+
+
+def refuse_out(path: Path, *, overwrite: bool = False) -> None:
+    """Refuse, before any work, what ``write_members`` could not write to.
+
+    Raises:
+        ConfigError: If ``path`` is named like a file of another program: a folder would get it.
+        DataError: If ``path`` exists and may not be replaced, as a folder of something else.
+    """
+    if path.suffix.lower() in FILES_OF_OTHERS:
+        raise ConfigError(
+            f"--out {path}: a bundle is no {path.suffix} file",
+            expected=f"a folder, or a name that ends in {SUFFIX}",
+            fix=f"--out {path.with_suffix('')}",
+        )
+    if path.suffix != SUFFIX:
+        refuse_existing(path, overwrite=overwrite)
+        if path.exists() and not _is_bundle(path):
+            raise DataError(
+                f"{path} is not a model bundle, so --overwrite does not delete it",
+                fix="choose another --out",
+            )
+    elif path.exists() and (path.is_dir() or not overwrite):
+        raise DataError(
+            f"{path} exists already",
+            fix="choose another --out, or pass --overwrite to replace the file",
+        )
+
+
+def _is_bundle(folder: Path) -> bool:
+    """Whether nothing but files of a bundle is in it; an empty one is."""
+    try:
+        with opened(folder):
+            return True
+    except (DataError, IntegrityError):
+        return False
 
 
 def _write(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from skinlesion import runtime
-from skinlesion.bundle import Description, write_bundle
+from skinlesion.bundle import Description, refuse_out, write_bundle
 from skinlesion.errors import DataError
 from skinlesion.progress import Reporter
 from skinlesion.runs import RunDir
@@ -64,10 +64,12 @@ def run(
         reporter: Told of what is missing.
 
     Raises:
-        DataError: If ``source`` is no finished run, or cannot be expressed.
+        ConfigError: If ``out`` is named like a file of another program.
+        DataError: If ``source`` is no finished run, or cannot be expressed, or ``out`` exists.
     """
     if not RunDir(source).is_run():
         raise DataError(f"there is no run {source}", expected="a finished run's folder")
+    refuse_out(out, overwrite=overwrite)
     runtime.prepare(seed=0)
     from skinlesion.training.bundling import describe, weights_of
 

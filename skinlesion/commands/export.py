@@ -8,8 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skinlesion import runtime
-from skinlesion.bundle import Description, GraphFormat, Member, default_bundle, write_members
-from skinlesion.errors import ConfigError, DataError
+from skinlesion.bundle import (
+    Description,
+    GraphFormat,
+    Member,
+    default_bundle,
+    refuse_out,
+    write_members,
+)
+from skinlesion.data.finding import refuse_missing
+from skinlesion.errors import ConfigError
 from skinlesion.extras import require
 from skinlesion.inference.runtimes import LITERT, ONNX
 from skinlesion.progress import Reporter
@@ -70,17 +78,20 @@ def run(
         reporter: Told of what is doubtful.
 
     Raises:
-        ConfigError: If ``int8`` is asked for in another format.
-        DataError: If ``source`` is no model, or ``out`` exists.
+        ConfigError: If ``int8`` is asked for in another format or comes with ``images``, or ``out``
+            is named like a file of another program.
+        DataError: If ``source`` is no model, ``out`` exists, or ``images`` does not.
         MissingExtraError: If a package is missing.
         QualityGateError: If a graph computes something else; nothing is written then.
     """
     if int8 and format != "litert":
         raise ConfigError(f"--int8 is not for {format}", expected="--format litert --int8")
-    if out.exists() and not overwrite:
-        raise DataError(
-            f"{out} exists already", fix="choose another --out, or pass --overwrite to replace it"
+    if int8 and images:
+        raise ConfigError(
+            "--images is not for --int8, which is judged on the run's val", fix="leave one out"
         )
+    refuse_missing(images)
+    refuse_out(out, overwrite=overwrite)
     require("export", PACKAGES[format], purpose=f"--format {format}")
     runtime.prepare(seed=0)
     from skinlesion.export.exporting import subject_of

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 from skinlesion import runtime
 from skinlesion.bundle import Compared, Description, default_bundle
+from skinlesion.data.finding import refuse_missing
+from skinlesion.errors import DataError
 from skinlesion.extras import require
 from skinlesion.folders import refuse_existing
 from skinlesion.inference.runtimes import ONNX
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from skinlesion.export.exporting import Subject
 
 Dtype = Literal["float32", "float16"]
+
+PARTS = ("index.html", "model.json", "onnxruntime")  # by which a page of ours is told
 
 
 @dataclass(frozen=True)
@@ -71,12 +75,18 @@ def run(
 
     Raises:
         ConfigError: If the page cannot do what the model needs.
-        DataError: If there is no model, or ``out`` exists.
+        DataError: If there is no model, ``out`` exists, or ``images`` does not.
         IntegrityError: If the bundle or ONNX Runtime Web was changed.
         MissingExtraError: If a package or ONNX Runtime Web is missing.
         QualityGateError: If ONNX computes something else than Keras; nothing is written then.
     """
     refuse_existing(out, overwrite=overwrite)
+    if out.exists() and any(out.iterdir()) and not all((out / name).exists() for name in PARTS):
+        raise DataError(
+            f"{out} is not such a page, so --overwrite does not delete it",
+            fix="choose another --out",
+        )
+    refuse_missing(images)
     require("export", {"onnx": "onnx", **ONNX}, purpose="--format web")
     runtime.prepare(seed=0)
     from skinlesion.export import browser

@@ -61,9 +61,21 @@ class Outcome:
 
 
 def format_of(file: Path | None) -> str:
-    """What a file's suffix asks for; without one, a table."""
+    """What a file's suffix asks for; ``.txt`` or none: a table.
+
+    Raises:
+        ConfigError: If no format has that suffix.
+    """
     suffix = file.suffix[1:].lower() if file else ""
-    return suffix if suffix in FORMATS else "table"
+    if suffix in FORMATS:
+        return suffix
+    if suffix in ("", "txt"):
+        return "table"
+    raise ConfigError(
+        f"--out {file}: no format has the suffix .{suffix}",
+        expected=".csv, .json, .jsonl, or .txt for a table",
+        fix="choose another --out, or say the format by --format",
+    )
 
 
 def run(
@@ -102,7 +114,11 @@ def run(
     paths = image_paths(given, lines)
     first = next(paths, None)
     if first is None:
-        raise DataError("there is no image to predict", which=list(given))
+        raise DataError(
+            "there is no image to predict",
+            expected="JPEG, PNG, BMP or TIFF files, or folders of them",
+            which=list(given),
+        )
     predictor = open_model(path, views=views, runtime_name=runtime)
     name = threshold or default_threshold(predictor.description)
     shown = f"{name}={threshold_of(predictor.description, name):.6g}"
@@ -138,13 +154,15 @@ class _Left:
 
 
 def _refuse_output(output: Output, how: Format) -> None:
+    if output.file and output.file.is_dir():
+        raise DataError(f"{output.file} is a folder", expected="--out FILE")
     if output.resume and (output.file is None or how.read is None):
         raise ConfigError(
             "--resume goes on with a file of answers",
             expected="--out FILE in the format csv or jsonl",
         )
     is_taken = output.file and output.file.exists() and not output.resume
-    if is_taken and not (output.overwrite and output.file and output.file.is_file()):
+    if is_taken and not output.overwrite:
         raise DataError(
             f"{output.file} exists already",
             fix="choose another --out, --resume to go on with it, or --overwrite to replace it",

@@ -22,21 +22,35 @@ def image_paths(given: Sequence[str], lines: Iterable[str] = ()) -> Iterator[str
         lines: A path each; empty ones are left out.
 
     Raises:
-        DataError: If a glob matches nothing.
+        DataError: If a glob matches nothing; at once, before any path is asked for.
     """
+    for item in given:
+        if _is_glob(item) and next(glob.iglob(item, recursive=True), None) is None:
+            raise DataError(f"nothing matches {item}", expected="image files or folders")
+    return _paths(given, lines)
+
+
+def refuse_missing(folder: Path | None) -> None:
+    """Raise DataError, before any work, if ``folder`` is given and not there."""
+    if folder and not folder.exists():
+        raise DataError(f"there is no folder {folder}", expected="a folder of images")
+
+
+def _is_glob(item: str) -> bool:
+    return item != STDIN and glob.has_magic(item) and not os.path.exists(item)
+
+
+def _paths(given: Sequence[str], lines: Iterable[str]) -> Iterator[str]:
     for item in given:
         if item == STDIN:
             yield from (text for line in lines if (text := line.rstrip("\r\n")))
         elif os.path.isdir(item):
             yield from _below(item)
-        elif os.path.exists(item) or not glob.has_magic(item):
-            yield item
-        else:
-            matches = sorted(glob.iglob(item, recursive=True))
-            if not matches:
-                raise DataError(f"nothing matches {item}", expected="image files or folders")
-            for match in matches:
+        elif _is_glob(item):
+            for match in sorted(glob.iglob(item, recursive=True)):
                 yield from _below(match) if os.path.isdir(match) else [match]
+        else:
+            yield item
 
 
 def _below(folder: str) -> Iterator[str]:

@@ -180,7 +180,8 @@ def _examples_for_int8(run: RunDir | None) -> Examples:
         return examples_of(run)
     except (SkinlesionError, OSError) as error:
         raise DataError(
-            f"int8 needs the images that the model learnt from: {error}",
+            "int8 needs the images that the model learnt from: "
+            f"{error.what if isinstance(error, SkinlesionError) else error}",
             expected="a run whose data set is where its config says",
             fix="export the run itself from the folder where it was trained",
         ) from error
