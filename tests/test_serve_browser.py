@@ -187,5 +187,14 @@ def test_the_page_asks_for_the_token_and_waits_for_a_busy_server(files, tmp_path
         model.gate.set()
         page.wait_for(has("map-note", "speaks against"))
         assert [job.result(60) for job in jobs] == [True, True]
+
+        # A second batch can be stopped before its first answer.
+        model.gate.clear()
+        page.choose("#files", files[:2])
+        page.wait_for(has("status", "Asking about"))
+        assert page.run("document.getElementById('progress').max") == 3
+        page.run("document.getElementById('stop').click()")
+        page.wait_for(has("status", "1 of 3 pictures answered"))
+        model.gate.set()
         assert client.get("/api/model", headers=headers).status_code == 200
         assert page.run(text("probability")) == shown(files[2])

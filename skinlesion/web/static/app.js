@@ -110,6 +110,8 @@ function add(files) {
   items.push(...fresh);
   $("rows").append(...fresh.map(rowOf));
   $("batch").hidden = items.length < 2;
+  $("progress").max = items.length;
+  $("stop").disabled = false;
   $("drop").classList.add("small");
   $("drop-title").textContent = "Drop more pictures";
   if (!running) work();
