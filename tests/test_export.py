@@ -223,7 +223,9 @@ def test_what_does_not_fit_is_refused(made, tmp_path):
         exported(made, tmp_path / "f", int8=True)
     with pytest.raises(ConfigError, match="--images is not for --int8"):
         exported(made, tmp_path / "f", format="litert", int8=True, images=made / "photos")
-    with pytest.raises(ConfigError, match=r"a bundle is no \\.onnx file"):
+    with pytest.raises(ConfigError, match="--max-auc-drop is how --int8 is judged"):
+        exported(made, tmp_path / "f", format="litert", max_auc_drop=0.02)
+    with pytest.raises(ConfigError, match=r"a bundle is no \.onnx file"):
         exported(made, tmp_path / "f.onnx")
     with pytest.raises(DataError, match="there is no folder"):
         exported(made, tmp_path / "f", images=tmp_path / "nowhere")

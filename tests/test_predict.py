@@ -1,6 +1,7 @@
 """predict: the run's own answers from the raw files; a row for each image, whatever it is."""
 
 import csv
+import io
 import itertools
 import json
 import os
@@ -209,6 +210,24 @@ def test_thresholds_and_sets_are_those_of_val(made, predictor):
         assert answer.refer == (in_benign == in_malignant)
 
 
+def test_a_number_is_a_threshold(made, predictor, type_command):
+    paths = [*files_of(made, "test").values()][:6]
+    found = answers(predictor, paths)
+    middle = np.median([answer.probability for answer in found])
+
+    typed = type_command(
+        "predict", *paths, "--model", made / "run0", "--format", "csv", "--threshold", middle
+    )
+
+    rows = list(csv.DictReader(io.StringIO(typed.out)))
+    expected = ["malignant" if answer.probability >= middle else "benign" for answer in found]
+    assert [row["decision"] for row in rows] == expected
+    assert {*expected} == {"malignant", "benign"}
+    assert {row["threshold"] for row in rows} == {f"given={middle:.6g}"}
+    for wrong in ("1.5", "nan", "yuden"):
+        assert type_command("predict", *paths, "--threshold", wrong).code == 2
+
+
 def test_weights_of_another_architecture_are_refused(made, tmp_path):
     bundling.run(made / "run0", tmp_path / "b", reporter=QuickReporter())
     model = tmp_path / "b/model.json"
@@ -402,6 +421,7 @@ def test_the_package_brings_the_default_model(type_command, model, folder, monke
         ("--threshold", "mine"),
         ("--resume",),
         ("--resume", "--out", "a.json"),
+        ("--resume", "--overwrite", "--out", "a.csv"),
         ("--out", "a.xlsx"),
         ("--tta", "3"),
         ("--batch-size", "0"),

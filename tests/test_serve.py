@@ -105,6 +105,13 @@ def test_the_csv_says_what_the_json_says(client):
     assert {line["model"] for line in lines} == {FakeModel.identity}
 
 
+@pytest.mark.parametrize("name", ["=1", "+1", "-1", "@A1", " =1", "\uff1d1", "\uff20A1"])
+def test_a_spreadsheet_computes_no_name(client, name):
+    text = client.post("/api/predict?format=csv", (name, picture())).content.decode()
+
+    assert next(csv.DictReader(io.StringIO(text)))["file"] == f"'{name}"
+
+
 def test_a_map_comes_as_json_or_as_png(client):
     told = client.post("/api/explain?evidence=against", ("a.png", picture())).json()
     drawn = client.post("/api/explain?format=png", ("a.png", picture()))

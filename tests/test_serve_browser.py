@@ -118,6 +118,7 @@ def test_the_page_in_a_browser(files, tmp_path):
         assert {url.removeprefix("blob:").startswith(client.url) for url in page.requests} == {True}
 
 
+NAMED = ("button", "slider", "combobox", "radio", "link", "table")
 BASE, LAYER = "document.getElementById('base')", "document.getElementById('layer')"
 
 
@@ -127,10 +128,13 @@ def check_names(page):
     nameless = [
         node["role"]["value"]
         for node in named
-        if node.get("role", {}).get("value") in ("button", "slider", "combobox", "radio", "link")
-        and not node.get("name", {}).get("value")
+        if node.get("role", {}).get("value") in NAMED and not node.get("name", {}).get("value")
     ]
     assert nameless == []
+    spoken = page.run("document.getElementById('opacity').ariaValueText")
+    assert spoken == page.run(text("opacity-value")) == "65 %"
+    notes = "[...document.querySelectorAll('[role=status]')].map((one) => one.id)"
+    assert page.run(notes) == ["status", "map-note"]
 
 
 def check_order(page):
@@ -174,5 +178,23 @@ def test_the_page_asks_for_the_token_and_waits_for_a_busy_server(files, tmp_path
         page.wait_for(f"{MAPPED} && {BASE}.naturalWidth === 32")
 
         assert [job.result(60) for job in jobs] == [True, True]
+
+        # The other map waits likewise.
+        model.gate.clear()
+        jobs = [client.api.worker.submit(lambda: model.gate.wait(60)) for _ in range(2)]
+        page.run("document.querySelector('input[value=against]').click()")
+        page.wait_for(has("map-note", "Trying again"))
+        model.gate.set()
+        page.wait_for(has("map-note", "speaks against"))
+        assert [job.result(60) for job in jobs] == [True, True]
+
+        # A second batch can be stopped before its first answer.
+        model.gate.clear()
+        page.choose("#files", files[:2])
+        page.wait_for(has("status", "Asking about"))
+        assert page.run("document.getElementById('progress').max") == 3
+        page.run("document.getElementById('stop').click()")
+        page.wait_for(has("status", "1 of 3 pictures answered"))
+        model.gate.set()
         assert client.get("/api/model", headers=headers).status_code == 200
         assert page.run(text("probability")) == shown(files[2])

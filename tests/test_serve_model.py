@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import requests
+import tensorflow as tf
 from PIL import Image
 from training_fixtures import (
     QuickReporter,
@@ -143,20 +144,39 @@ def test_a_map_is_that_of_the_command(made, tmp_path, name, evidence):
     assert np.abs(drawn[square] - expected[square]).max() <= 1
 
 
-def test_a_map_of_weighed_members_is_that_of_the_command(made, tmp_path):
+def test_a_member_of_more_weight_colours_more(made, tmp_path):
+    model = Served(api.load_model(weighed(made, tmp_path, [0.25, 0.75])))
+    side = max(one.build.image_size for one in model.predictor.description.members)
+    left = np.arange(side) < side // 2
+    for number, half in enumerate((left, ~left)):
+        drawn = np.tile(half.astype("float32"), (1, side, 1))
+        model._maps[number, 1] = lambda _, drawn=drawn: tf.constant(drawn)
+
+    found = model.explain(ImageBytes("x", photos(made)[1].read_bytes()), evidence="for")
+
+    alpha = np.asarray(Image.open(io.BytesIO(found.layer)))[..., 3]
+    assert 0 < alpha[:, left].max() < alpha[:, ~left].min()
+
+
+def weighed(made, tmp_path, weights):
+    """The ensemble with other weights."""
     shutil.copytree(made / "mean", tmp_path / "weighed")
     combiner = RunDir(tmp_path / "weighed").combiner
-    told = {"method": "greedy", "params": {"weights": [1.0, 0.0]}}
+    told = {"method": "greedy", "params": {"weights": weights}}
     combiner.write_text(json.dumps({**json.loads(combiner.read_text()), **told}))
+    return tmp_path / "weighed"
+
+
+def test_a_member_of_no_weight_is_not_asked_for_a_map(made, tmp_path):
     image = ImageBytes("x", photos(made)[1].read_bytes())
 
-    alone, weighed = (
+    alone, both = (
         Served(api.load_model(run)).explain(image, evidence="for")
-        for run in (made / "a", tmp_path / "weighed")
+        for run in (made / "a", weighed(made, tmp_path, [1.0, 0.0]))
     )
 
-    assert weighed.layer == alone.layer
-    assert weighed.picture == alone.picture
+    assert both.layer == alone.layer
+    assert both.picture == alone.picture
 
 
 def test_the_layer_over_the_picture_is_coloured_where_the_map_is(served, made):

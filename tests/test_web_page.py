@@ -298,6 +298,20 @@ def test_what_is_referred_and_called_positive_is_as_in_python(page, low, high):
     assert [decision for _, decision in found] == ["no", "no", "no", "yes", "yes", "yes"]
 
 
+@pytest.mark.parametrize("name", ["=1", "+1", "-1", "@A1", " =1", "\uff1d1"])
+def test_a_spreadsheet_computes_no_name(page, name):
+    model = {"operating_points": {"youden": {"threshold": 0.5}}, "identity": "0"}
+    rows = [{"name": name, "error": "cut"}, {"name": f"a{name}", "error": name}]
+
+    text = page.run(
+        "csv", "return page.toCsv(values.model, 'youden', values.rows);", model=model, rows=rows
+    )
+
+    lines = list(csv.DictReader(io.StringIO(text)))
+    assert [line["path"] for line in lines] == [f"'{name}", f"a{name}"]
+    assert lines[1]["error"] == f"'{name}"
+
+
 def test_the_table_has_the_columns_and_cells_of_predict(page):
     model = {
         "classes": ["benign", "malignant"],

@@ -23,7 +23,7 @@ def export(
     out: Place | None = None,
     images: Place | None = None,
     int8: bool = False,
-    max_auc_drop: float = 0.01,
+    max_auc_drop: float | None = None,
     overwrite: bool = False,
     progress: bool = False,
 ) -> Exported:
@@ -35,7 +35,7 @@ def export(
         out: A folder, or a ``.skinlesion`` file; None: MODEL-FORMAT.
         images: Folder of images to compare on; None: the run's val.
         int8: For litert: eight-bit integers, judged by the AUC on val.
-        max_auc_drop: By how much that may be lower, in [0, 1].
+        max_auc_drop: By how much that may be lower, in [0, 1]; None: 0.01.
         overwrite: Replace what stands there.
         progress: Tell on stderr how far it has come.
 

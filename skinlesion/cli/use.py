@@ -64,7 +64,8 @@ def predict(
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="File to write.")] = None,
     threshold: Annotated[
-        str | None, typer.Option("--threshold", help="An operating point's name; default youden.")
+        str | None,
+        typer.Option("--threshold", help="An operating point's name, or a number; default youden."),
     ] = None,
     tta: Annotated[
         Literal["1", "2", "4", "8"] | None,
@@ -122,8 +123,11 @@ def export(
         bool, typer.Option("--int8", help="litert: eight-bit integers, judged by val's AUC.")
     ] = False,
     max_auc_drop: Annotated[
-        float, typer.Option("--max-auc-drop", min=0, max=1, help="By which int8 may be worse.")
-    ] = 0.01,
+        float | None,
+        typer.Option(
+            "--max-auc-drop", min=0, max=1, help="By which int8 may be worse; default 0.01."
+        ),
+    ] = None,
     dtype: Annotated[
         Literal["float32", "float16"] | None,
         typer.Option("--dtype", help="web: of the stored kernels; default the model's own."),

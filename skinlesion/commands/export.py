@@ -25,6 +25,7 @@ from skinlesion.progress import Reporter
 if TYPE_CHECKING:
     from skinlesion.export.exporting import Exported, Subject
 
+MAX_AUC_DROP = 0.01
 PACKAGES: dict[GraphFormat, dict[str, str]] = {
     "onnx": {"onnx": "onnx", **ONNX},
     "litert": LITERT,
@@ -61,7 +62,7 @@ def run(
     format: GraphFormat,
     images: Path | None = None,
     int8: bool = False,
-    max_auc_drop: float = 0.01,
+    max_auc_drop: float | None = None,
     overwrite: bool = False,
     reporter: Reporter,
 ) -> Outcome:
@@ -73,13 +74,13 @@ def run(
         format: Of the graphs.
         images: Folder of images to compare on; None: the run's val, else synthetic ones.
         int8: For litert: eight-bit integers, judged by the AUC on val.
-        max_auc_drop: By how much that may be lower.
+        max_auc_drop: By how much that may be lower; None: 0.01.
         overwrite: Replace what stands there.
         reporter: Told of what is doubtful.
 
     Raises:
-        ConfigError: If ``int8`` is asked for in another format or comes with ``images``, or ``out``
-            is named like a file of another program.
+        ConfigError: If ``int8`` is asked for in another format or comes with ``images``,
+            ``max_auc_drop`` comes without it, or ``out`` is named like a file of another program.
         DataError: If ``source`` is no model, ``out`` exists, or ``images`` does not.
         MissingExtraError: If a package is missing.
         QualityGateError: If a graph computes something else; nothing is written then.
@@ -90,6 +91,8 @@ def run(
         raise ConfigError(
             "--images is not for --int8, which is judged on the run's val", fix="leave one out"
         )
+    if max_auc_drop is not None and not int8:
+        raise ConfigError("--max-auc-drop is how --int8 is judged", fix="leave it out")
     refuse_missing(images)
     refuse_out(out, overwrite=overwrite)
     require("export", PACKAGES[format], purpose=f"--format {format}")
@@ -99,7 +102,8 @@ def run(
     source = source or default_bundle()
     subject = subject_of(source)
     made: list[Exported] = []
-    gate = max_auc_drop if int8 else None
+    drop = MAX_AUC_DROP if max_auc_drop is None else max_auc_drop
+    gate = drop if int8 else None
     members = _members(subject, format, images, gate, made)
     description = write_members(out, subject.description, members, overwrite=overwrite)
     _say_doubts(made, description.name, reporter)

@@ -96,7 +96,7 @@ def run(
         given: As for ``data.finding.image_paths``.
         model: A run, a bundle or an export; None: the bundle that comes with the package.
         output: Where answers go.
-        threshold: Name of an operating point; None: the model's first.
+        threshold: Name of an operating point, or a number in [0, 1]; None: the model's first.
         views: Symmetries to show of each image; None: the model's own.
         batch_size: Images at a time.
         runtime: As for ``loading.open_model``.
@@ -121,7 +121,9 @@ def run(
         )
     predictor = open_model(path, views=views, runtime_name=runtime)
     name = threshold or default_threshold(predictor.description)
-    shown = f"{name}={threshold_of(predictor.description, name):.6g}"
+    limit = threshold_of(predictor.description, name)
+    named = name if name in predictor.description.operating_points else "given"
+    shown = f"{named}={limit:.6g}"
     extra = {"threshold": shown, "model": predictor.identity}
     done: set[str] = set()
     if output.resume and output.file and output.file.exists():
@@ -161,6 +163,8 @@ def _refuse_output(output: Output, how: Format) -> None:
             "--resume goes on with a file of answers",
             expected="--out FILE in the format csv or jsonl",
         )
+    if output.resume and output.overwrite:
+        raise ConfigError("--resume goes on with what --overwrite replaces", fix="pass one of them")
     is_taken = output.file and output.file.exists() and not output.resume
     if is_taken and not output.overwrite:
         raise DataError(

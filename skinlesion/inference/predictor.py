@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -231,10 +232,23 @@ def default_threshold(description: Description) -> str:
 
 
 def threshold_of(description: Description, name: str | None) -> float:
-    """The probability from which on to call an image positive; ConfigError if there is none."""
+    """The probability from which on to call an image positive.
+
+    Args:
+        description: Of the model.
+        name: An operating point's, or a number in [0, 1]; None: ``default_threshold``.
+
+    Raises:
+        ConfigError: If it is neither.
+    """
     points = description.operating_points
-    if name is not None and name not in points:
-        raise ConfigError(
-            f"there is no operating point {name!r}", expected=f"one of {', '.join(points)}"
-        )
-    return points[name or default_threshold(description)].threshold
+    name = name or default_threshold(description)
+    if name in points:
+        return points[name].threshold
+    with contextlib.suppress(ValueError):
+        if 0 <= float(name) <= 1:
+            return float(name)
+    raise ConfigError(
+        f"there is no operating point {name!r}",
+        expected=f"one of {', '.join(points)}; or a probability in [0, 1]",
+    )

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from typing import Any
 
 from skinlesion.web.served import Answers
 
 COLUMNS = ("file", "probability", "low", "high", "calibrated", "decision", "refer", "flags",
                "error", "threshold", "model")  # fmt: skip
+# A spreadsheet would compute what begins like this; the last four are =+-@ as wide letters.
+COMPUTED = re.compile(r"\s*[=+\-@\t\uff1d\uff0b\uff0d\uff20]")
 
 
 def to_csv(answers: Answers) -> str:
@@ -29,5 +32,4 @@ def _cell(value: Any) -> str:
     if isinstance(value, list):
         return ";".join(value)
     text = "" if value is None else str(value)
-    # A spreadsheet would compute what begins like this.
-    return f"'{text}" if isinstance(value, str) and text[:1] in "=+-@\t" and text else text
+    return f"'{text}" if isinstance(value, str) and COMPUTED.match(text) else text

@@ -4,14 +4,15 @@ const $ = (id) => document.getElementById(id);
 const percent = (value) => `${(100 * value).toFixed(1)} %`;
 const COLUMNS = ["file", "probability", "low", "high", "calibrated", "decision", "refer", "flags", "error", "threshold", "model"];
 const CALIBRATIONS = { platt: "Platt scaling", temperature: "temperature scaling", beta: "beta calibration", isotonic: "isotonic calibration" };
-const TRIES = 30; // of one picture while the server is busy
+const TRIES = 30; // of one request while the server is busy
+const COMPUTED = /^\s*[=+\-@\t\uff1d\uff0b\uff0d\uff20]/; // by a spreadsheet; as in table.py
 
 let token = "";
 let model = null;
 let items = []; // {file, url, row, answer, why, maps, broken}
 let chosen = null;
 let running = null; // the AbortController of the queue
-let asked = 0; // requests for a map: the newest wins
+let mapping = new AbortController(); // of the map that is waited for: the newest wins
 
 function make(tag, properties = {}, ...children) {
   const node = Object.assign(document.createElement(tag), properties);
@@ -46,7 +47,7 @@ async function ask(path, options = {}) {
       if (error.name === "AbortError") throw error;
       throw new Problem(0, { message: "The server cannot be reached" });
     }
-    const body = await response.json().catch(() => ({}));
+    const body = await response.json().catch((error) => { if (error.name === "AbortError") throw error; return {}; });
     if (response.ok) return body;
     if (response.status !== 401) throw new Problem(response.status, body.error);
     // Of several requests that were refused, the first asks; the others try what it was told.
@@ -87,13 +88,14 @@ function pause(seconds, signal) {
   });
 }
 
-async function predict(item, signal) {
+// Asks again as long as the server is busy; `report` is told so, and `signal` ends it.
+async function patiently(path, file, signal, report) {
   for (let tries = 1; ; tries++) {
     try {
-      return (await ask("/api/predict", { method: "POST", body: formOf(item.file), signal })).answers[0];
+      return await ask(path, { method: "POST", body: formOf(file), signal });
     } catch (problem) {
       if (![429, 503].includes(problem.status) || tries === TRIES) throw problem;
-      say(`${problem.message}. Trying again in ${problem.wait ?? 2} s.`);
+      report(`${problem.message}. Trying again in ${problem.wait ?? 2} s.`);
       await pause(problem.wait ?? 2, signal);
     }
   }
@@ -108,6 +110,8 @@ function add(files) {
   items.push(...fresh);
   $("rows").append(...fresh.map(rowOf));
   $("batch").hidden = items.length < 2;
+  $("progress").max = items.length;
+  $("stop").disabled = false;
   $("drop").classList.add("small");
   $("drop-title").textContent = "Drop more pictures";
   if (!running) work();
@@ -121,7 +125,7 @@ async function work() {
     say(items.length > 1 ? `Asking about ${item.file.name}` : "Asking the model");
     try {
       if (item.file.size > model.limits.file_bytes) throw new Problem(413, { message: `${item.file.name} is too large`, expected: `at most ${Math.floor(model.limits.file_bytes / 2 ** 20)} MiB` });
-      item.answer = await predict(item, signal);
+      item.answer = (await patiently("/api/predict", item.file, signal, say)).answers[0];
     } catch (problem) {
       if (problem.name === "AbortError") break;
       item.why = problem.message;
@@ -142,6 +146,7 @@ async function work() {
 
 function clear() {
   running?.abort();
+  mapping.abort();
   items.forEach((item) => { URL.revokeObjectURL(item.url); Object.values(item.maps).forEach((map) => [map.picture, map.layer].forEach(URL.revokeObjectURL)); });
   items = [];
   chosen = null;
@@ -194,7 +199,7 @@ function show(item) {
 function csv() {
   const cell = (value) => {
     let text = Array.isArray(value) ? value.join(";") : value === true ? "yes" : value === false ? "no" : String(value ?? "");
-    if (typeof value === "string" && /^[=+\-@\t]/.test(text)) text = `'${text}`; // a spreadsheet would compute it
+    if (typeof value === "string" && COMPUTED.test(text)) text = `'${text}`;
     return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
   const lines = items.map((item) => {
@@ -276,18 +281,19 @@ function pictureUrl(base64) {
 async function map() {
   const item = chosen;
   const kind = evidence();
-  const number = ++asked;
+  mapping.abort();
+  const { signal } = (mapping = new AbortController());
   $("map-tools").hidden = Boolean(model.why_no_map);
   $("map-note").textContent = model.why_no_map ? `No heat map: ${model.why_no_map}.` : "Computing the heat map";
   if (model.why_no_map) return;
   try {
     if (!item.maps[kind]) {
-      const found = await ask(`/api/explain?evidence=${kind}`, { method: "POST", body: formOf(item.file) });
+      const found = await patiently(`/api/explain?evidence=${kind}`, item.file, signal, (text) => { $("map-note").textContent = text; });
       item.maps[kind] = { ...found, picture: pictureUrl(found.picture), layer: pictureUrl(found.layer) };
     }
-    if (number === asked) lay(item, item.maps[kind]);
+    if (!signal.aborted) lay(item, item.maps[kind]);
   } catch (problem) {
-    if (number === asked) $("map-note").textContent = `No heat map: ${problem.message}.`;
+    if (!signal.aborted) $("map-note").textContent = `No heat map: ${problem.message}.`;
   }
 }
 
@@ -311,6 +317,7 @@ function fade() {
   const value = $("opacity").value;
   $("layer").style.opacity = value / 100;
   $("opacity-value").textContent = `${value} %`;
+  $("opacity").setAttribute("aria-valuetext", `${value} %`);
 }
 
 // --- the model card ---------------------------------------------------------------------------
