@@ -152,7 +152,11 @@ def check_widths(page, url, files):
         page.wait_for(READY)
         page.choose("#files", files[:2])
         page.wait_for(f"{MAPPED} && document.getElementById('progress').value === 2")
+        page.choose("#files", files[3:])
+        page.wait_for("document.querySelectorAll('#rows td.bad').length === 1")
         assert page.run("document.documentElement.scrollWidth") <= width
+        table = "document.querySelector('#rows').closest('.scroll')"
+        assert page.run(f"{table}.scrollWidth <= {table}.clientWidth") or width == 320
         check_order(page)
 
 

@@ -179,11 +179,11 @@ function show(item) {
   if (item.why) cells.push(make("td", { colSpan: 6, className: "bad", textContent: item.why }));
   if (answer) {
     const decision = decisionOf(item);
-    const right = (text) => make("td", { className: "right", textContent: text });
+    const right = (text, wide = "") => make("td", { className: `right ${wide}`, textContent: text });
     cells.push(
       right(percent(answer.probability)),
-      right(`${(100 * answer.low).toFixed(1)}–${percent(answer.high)}`),
-      right(percent(answer.calibrated)),
+      right(`${(100 * answer.low).toFixed(1)}–${percent(answer.high)}`, "wide"),
+      right(percent(answer.calibrated), "wide"),
       make("td", { className: isPositive(decision) ? "positive" : "", textContent: decision }),
       make("td", { textContent: referOf(answer) }),
       make("td", { className: "tight", textContent: answer.flags.join(", ") }),

@@ -214,7 +214,7 @@ function cellsOf({ result, error }) {
   const decision = decide(model, at("point").value, result.probability);
   return [
     cell(percent(result.probability), "right"),
-    cell(percent(result.calibrated), "right"),
+    cell(percent(result.calibrated), "right wide"),
     cell(decision, decision === model.classes[1] ? "positive" : ""),
     cell(result.refer === null ? "" : result.refer ? "yes" : "no"),
     cell(result.flags.join(", ")),
