@@ -18,6 +18,7 @@ from skinlesion.bundle.container import _checksum
 from skinlesion.commands import bundle as bundling
 from skinlesion.commands import ensemble, evaluate, preprocess, tta
 from skinlesion.config import EnsembleConfig, EvaluateConfig, PreprocessConfig, TtaConfig
+from skinlesion.data.images import ImageBytes
 from skinlesion.data.synthetic import write_synthetic
 from skinlesion.errors import DataError, IntegrityError
 from skinlesion.runs import RunDir, read_json
@@ -225,7 +226,48 @@ def test_a_number_is_a_threshold(made, predictor, type_command):
     assert {*expected} == {"malignant", "benign"}
     assert {row["threshold"] for row in rows} == {f"given={middle:.6g}"}
     for wrong in ("1.5", "nan", "yuden"):
-        assert type_command("predict", *paths, "--threshold", wrong).code == 2
+        words = ("predict", *paths, "--model", made / "run0", "--threshold", wrong)
+        assert type_command(*words).code == 2
+
+
+def test_what_is_in_memory_is_predicted_as_its_file(made, predictor):
+    paths = [*files_of(made, "test").values()][:3]
+    expected = [answer.probability for answer in answers(predictor, paths)]
+    opened = [Image.open(path) for path in paths]
+    arrays = [np.asarray(one.convert("RGB")) for one in opened]
+    content = [ImageBytes(path.name, path.read_bytes()) for path in paths]
+
+    for given in (opened, arrays, content, [paths[0], arrays[1], opened[2]]):
+        found = api.predict(given, model=predictor)
+        assert [answer.probability for answer in found] == pytest.approx(expected, abs=1e-6)
+    batch = api.predict(np.stack([arrays[1]] * 2), model=predictor)
+    assert [answer.probability for answer in batch] == pytest.approx([expected[1]] * 2, abs=1e-6)
+    (alone,) = api.predict(arrays[2], model=predictor, threshold=0.0)
+    assert (alone.path, alone.decision) == ("image 0", "malignant")
+    assert alone.probability == pytest.approx(expected[2], abs=1e-6)
+    grey = opened[0].convert("L")
+    (one,), (other,) = (api.predict(way, model=predictor) for way in (grey, np.asarray(grey)))
+    assert one.probability == pytest.approx(other.probability, abs=1e-6)
+
+
+def test_a_turned_picture_is_read_as_its_file(made, predictor, tmp_path):
+    path = tmp_path / "turned.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.open(next(iter(files_of(made, "test").values()))).convert("RGB").save(path, exif=exif)
+
+    of_file, of_picture = (api.predict(one, model=predictor) for one in (path, Image.open(path)))
+
+    assert of_picture[0].probability == pytest.approx(of_file[0].probability, abs=1e-6)
+    assert of_picture[0].path == str(path)
+
+
+@pytest.mark.parametrize(
+    "wrong", [np.zeros((8, 8, 3)), np.zeros((8, 8, 2), np.uint8), np.zeros((0, 8, 3), np.uint8)]
+)
+def test_an_array_that_is_no_picture_is_refused(predictor, wrong):
+    with pytest.raises(DataError, match=r"image 0 is \w+ of shape"):
+        api.predict(wrong, model=predictor)
 
 
 def test_weights_of_another_architecture_are_refused(made, tmp_path):

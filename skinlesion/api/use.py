@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from skinlesion.commands.demo import Outcome as Demonstration
     from skinlesion.commands.explain import Outcome as Explained
     from skinlesion.commands.predict import Outcome as Predicted
+    from skinlesion.data.images import ImageBytes
+    from skinlesion.data.in_memory import Picture
     from skinlesion.inference import Answer, Predictor
     from skinlesion.loading import RuntimeName
 
@@ -98,10 +101,10 @@ def load_model(
 
 @checked(tta=VIEWS, batch_size=Between(1), runtime=RUNTIMES)
 def predict(
-    paths: Places,
+    paths: Places | Picture | Iterable[Place | Picture],
     *,
     model: Place | Predictor | None = None,
-    threshold: str | None = None,
+    threshold: str | float | None = None,
     tta: Views | None = None,
     batch_size: int = 32,
     runtime: RuntimeName = "auto",
@@ -112,9 +115,10 @@ def predict(
     by ``predict_to_file``.
 
     Args:
-        paths: Images, folders of them, globs; one or several.
+        paths: Files, folders of them, globs; or arrays, uint8, shape (h, w, 3), RGB, or Pillow's
+            images; one or several. What is in memory is called ``image 0``, by its place.
         model: A run, a bundle, an export, or what ``load_model`` returned; None: the package's own.
-        threshold: An operating point's name; None: the model's first.
+        threshold: An operating point's name, or a number in [0, 1]; None: the model's first.
         tta: Views averaged of each image; None: the model's own.
         batch_size: Images at once, at least 1.
         runtime: As for ``load_model``.
@@ -125,12 +129,10 @@ def predict(
     Raises:
         ConfigError: If there is no such operating point, or ``tta`` comes with a loaded model, or
             an argument is none of its values.
-        DataError: If there is no image, or no model.
+        DataError: If there is no image, or no model, or an array is no image.
         IntegrityError: If a bundle was changed.
     """
-    from skinlesion.data.finding import image_paths
-
-    found = list(image_paths([str(path) for path in paths_of(paths) or []]))
+    found = _images(paths)
     if not found:
         raise DataError("there is no image to predict", expected="image files or folders of them")
     if model is not None and not isinstance(model, str) and hasattr(model, "predict"):
@@ -139,7 +141,23 @@ def predict(
         loaded: Any = model
     else:
         loaded = load_model(model, views=tta, runtime=runtime)
-    return list(loaded.predict(found, threshold=threshold, batch_size=batch_size))
+    named = None if threshold is None else str(threshold)
+    return list(loaded.predict(found, threshold=named, batch_size=batch_size))
+
+
+def _images(given: Places | Picture | Iterable[Place | Picture]) -> list[str | ImageBytes]:
+    """Paths and files in memory, in order."""
+    from skinlesion.data.finding import image_paths
+    from skinlesion.data.in_memory import as_file, pictures
+
+    found: list[str | ImageBytes] = []
+    items = [given] if isinstance(given, str | os.PathLike) else pictures(given)
+    for place, item in enumerate(items):
+        if isinstance(item, str | os.PathLike):
+            found.extend(image_paths([str(item)]))
+        else:
+            found.append(as_file(item, f"image {place}"))
+    return found
 
 
 @checked(format=get_args(Answers), tta=VIEWS, batch_size=Between(1), runtime=RUNTIMES)
