@@ -540,6 +540,16 @@ def test_the_data_set_gives_the_labels_of_the_wanted_target(score, tmp_path):
     }
 
     assert positives == {"malignant": 2, "melanoma": 1}
+    board = (tmp_path / "reports" / "test" / "leaderboard.md").read_text()
+    assert board.count("3 (1 melanoma)") == 2
+
+
+def test_a_fixed_threshold_needs_no_val(score, foreign):
+    asked = {"rule": "fixed", "value": 0.3}
+
+    notes = [score(predictions=foreign, **how)[0].notes for how in ({}, {"threshold": asked})]
+
+    assert ["Without val" in "".join(one) for one in notes] == [True, False]
 
 
 @pytest.mark.parametrize("column", ["y_prob", "melanoma"])

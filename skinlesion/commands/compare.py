@@ -88,6 +88,7 @@ def run(config: CompareConfig, *, reports: Path = Path("reports"), reporter: Rep
         score=score,
         n=len(aligned.y_true),
         positives=int(aligned.y_true.sum()),
+        positive=subjects[0].classes[1],
         models=[
             comparison.Model(subject.name, subject.kind, threshold, rule)
             for subject, (threshold, rule) in zip(subjects, operating, strict=True)

@@ -29,7 +29,7 @@ from skinlesion.report.subjects import (
     run_subjects,
 )
 from skinlesion.runs import write_json
-from skinlesion.tables import TARGETS, VAL, Predictions
+from skinlesion.tables import TARGETS, VAL
 from skinlesion.wording import counted
 
 INTERVALS = {"percentile": "percentile", "bca": "BCa"}
@@ -57,7 +57,8 @@ class Outcome:
 
     def print(self, console: Console) -> None:
         """The leaderboard as a table, then what was written."""
-        title = f"{self.split}: {self.rows[0].n:,} images, {self.rows[0].positives:,} malignant"
+        first = self.rows[0]
+        title = f"{self.split}: {first.n:,} images, {first.positives:,} {first.positive}"
         console.print(
             leaderboard.to_rich(self.rows, title=title, width=console.width, notes=self.notes)
         )
@@ -100,7 +101,7 @@ def run(
     names = subgroups.read_names(config.subgroups, subjects[0].test.image_id.tolist())
     rows, files, scored = [], [], []
     parts: subgroups.Found = {}
-    baseline = _always_benign(subjects[0].test, config)
+    baseline = _always_benign(subjects[0], config)
     open_once = facts.opener()
     for subject in subjects:
         row = _score(subject, config)
@@ -215,18 +216,14 @@ def _score(subject: Subject, config: EvaluateConfig) -> leaderboard.Row:
         scores=scores,
         n=len(test),
         positives=int(test.y_true.sum()),
+        positive=subject.classes[1],
     )
 
 
-def _always_benign(test: Predictions, config: EvaluateConfig) -> leaderboard.Row:
+def _always_benign(like: Subject, config: EvaluateConfig) -> leaderboard.Row:
     """The row that any accuracy must be read against."""
-    subject = Subject(
-        "always benign",
-        leaderboard.CONSTANT,
-        replace(test, y_prob=np.zeros(len(test))),
-        None,
-        ("", ""),
-    )
+    test = replace(like.test, y_prob=np.zeros(len(like.test)))
+    subject = Subject("always benign", leaderboard.CONSTANT, test, None, like.classes)
     fixed = config.model_copy(update={"threshold": FixedThreshold(rule="fixed")})
     return _score(subject, fixed)
 
@@ -245,7 +242,7 @@ def _notes(subjects: list[Subject], config: EvaluateConfig) -> list[str]:
         notes.append("Thresholds and best epochs were chosen on val: these scores are optimistic.")
     notes += guarantee_notes(config.threshold, subjects) + _calibration_notes(subjects, config)
     notes += decisions.notes(subjects, config)
-    if any(subject.val is None for subject in subjects):
+    if config.threshold.rule != "fixed" and any(subject.val is None for subject in subjects):
         notes.append("Without val predictions the threshold is 0.5; see --val-predictions.")
     return notes
 

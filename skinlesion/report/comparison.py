@@ -52,7 +52,8 @@ class Report:
         split: What the models were scored on.
         score: The score that was compared.
         n: Number of images.
-        positives: Number of malignant ones.
+        positives: Number of them of the positive class.
+        positive: That class.
         models: In the order of ``found``.
         found: Scores, differences and tests.
         notes: What a reader must know beside the table.
@@ -62,6 +63,7 @@ class Report:
     score: str
     n: int
     positives: int
+    positive: str
     models: Sequence[Model]
     found: metrics.Comparison
     notes: Sequence[str]
@@ -69,7 +71,9 @@ class Report:
     @property
     def title(self) -> str:
         """Like ``isic2017-test: roc_auc on 600 images, 117 malignant``."""
-        return f"{self.split}: {self.score} on {self.n:,} images, {self.positives:,} malignant"
+        return (
+            f"{self.split}: {self.score} on {self.n:,} images, {self.positives:,} {self.positive}"
+        )
 
 
 def verdict(report: Report, pair: metrics.Pair) -> str:

@@ -30,7 +30,8 @@ class Row:
         threshold_rule: Where the threshold is from, such as ``youden on val``.
         scores: By name, such as ``roc_auc``.
         n: Number of images.
-        positives: Number of malignant ones.
+        positives: Number of them of the positive class.
+        positive: That class.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Row:
     scores: dict[str, Estimate]
     n: int
     positives: int
+    positive: str = "malignant"
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def to_markdown(rows: Iterable[Row], *, title: str, notes: Sequence[str] = ()) -
     lines = [f"# {title}", "", markdown_row(headings), markdown_row(["---"] * len(headings))]
     for row in rows:
         scores = [with_interval(_score(row, column.score)) for column in columns]
-        images = f"{row.n:,} ({row.positives:,} malignant)"
+        images = f"{row.n:,} ({row.positives:,} {row.positive})"
         lines.append(markdown_row([row.name, row.kind, *scores, _threshold(row), images]))
     if notes:
         lines += ["", *(f"- {note}" for note in notes)]
