@@ -13,7 +13,7 @@ import numpy as np
 from skinlesion.bundle import Bundle, Preprocessing, read_bundle
 from skinlesion.config import TtaConfig, read_yaml, validate
 from skinlesion.data.views import choose_views
-from skinlesion.ensemble import COMBINERS
+from skinlesion.ensemble import COMBINERS, weighty
 from skinlesion.errors import DataError
 from skinlesion.runs import RunDir, named_run, read_json
 
@@ -114,9 +114,7 @@ def asked(path: Path) -> Asked:
 
 
 def _weighty(whole: Asked) -> Asked:
-    places = [place for place, weight in enumerate(whole.together.weights) if weight > 0]
-    if not places:  # stacking that found no member of use: nothing is the evidence
-        return whole
+    places = weighty(whole.together.weights)
     members = [whole.members[place] for place in places]
     return replace(whole, members=members, together=whole.together.of(places))
 

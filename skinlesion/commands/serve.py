@@ -13,7 +13,7 @@ from PIL import Image
 from skinlesion.bundle import Description, default_bundle, read_bundle
 from skinlesion.data.images import ImageBytes
 from skinlesion.data.quality.flags import FLAGS
-from skinlesion.ensemble import COMBINERS
+from skinlesion.ensemble import COMBINERS, weighty
 from skinlesion.extras import require
 from skinlesion.loading import open_model
 from skinlesion.metrics.calibration import CALIBRATORS
@@ -232,9 +232,9 @@ def _why_no_map(told: Description) -> str | None:
 
 
 def _map_weights(told: Description) -> dict[int, float]:
-    """Of the members' maps, by place, without those of weight 0 unless all are."""
+    """Of the members' maps, by place."""
     weights = told.combiner.params["weights"] if told.combiner else [1.0]
-    return {n: w for n, w in enumerate(weights) if w > 0} or dict(enumerate(weights))
+    return {n: weights[n] for n in weighty(weights)}
 
 
 def _shows_all(member: Any) -> bool:

@@ -1,6 +1,6 @@
 """Members' probabilities made one, on plain arrays: neither TensorFlow nor scikit-learn."""
 
-from skinlesion.ensemble.combiners import COMBINERS, Combiner
+from skinlesion.ensemble.combiners import COMBINERS, Combiner, weighty
 from skinlesion.ensemble.criteria import CRITERIA
 from skinlesion.ensemble.diversity import Diversity, diversity
 from skinlesion.ensemble.optimism import Optimism, estimate_optimism
@@ -15,4 +15,5 @@ __all__ = [
     "Optimism",
     "diversity",
     "estimate_optimism",
+    "weighty",
 ]

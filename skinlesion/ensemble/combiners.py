@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,3 +59,8 @@ COMBINERS = {
     "best_subset": Combiner(fit_best_subset, apply_weights, uses_labels=True),
     "stacking": Combiner(fit_stacking, apply_stacking, uses_labels=True),
 }
+
+
+def weighty(weights: Sequence[float]) -> list[int]:
+    """Places of the members that have a weight; of all if none has."""
+    return [n for n, weight in enumerate(weights) if weight > 0] or [*range(len(weights))]
