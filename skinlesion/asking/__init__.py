@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skinlesion.bundle import Bundle, Preprocessing, read_bundle
-from skinlesion.config import TtaConfig, read_yaml, validate
-from skinlesion.data.views import choose_views
+from skinlesion.data.views import shown_by
 from skinlesion.ensemble import COMBINERS, weighty
 from skinlesion.errors import DataError
 from skinlesion.runs import RunDir, named_run, read_json
@@ -137,11 +136,7 @@ def _bundled(bundle: Bundle) -> list[Member]:
 
 def _member(run: RunDir) -> Member:
     """A run with a model, or tta's views of one."""
-    views, record = 1, run.record()
-    if record["kind"] == "tta":
-        config = validate(read_yaml(run.config), TtaConfig, where=str(run.config))
-        views = len(choose_views(config.views, config.scales))
-        run = named_run(str(record["parent"]), near=run)
+    run, views, _ = shown_by(run)
 
     def load() -> keras.Model:
         from skinlesion.training.session import load_run_model
@@ -153,7 +148,7 @@ def _member(run: RunDir) -> Member:
             f"{run.path} holds no model", expected="a run of train, finetune, soup or tta"
         )
     how = Preprocessing.model_validate(read_json(run.model)["preprocessing"])
-    return Member(how, load, run, views)
+    return Member(how, load, run, len(views))
 
 
 def _runs(run: RunDir) -> tuple[list[RunDir], Combination]:

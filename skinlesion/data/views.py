@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skinlesion.config import TtaConfig, ViewAverage, read_yaml, validate
 from skinlesion.data.symmetry import apply_symmetry
+from skinlesion.runs import RunDir, named_run
 
 # What becomes of the image, by the number of the symmetry: see ``data.symmetry``.
 # The first 1, 2, 4 and 8 are groups: an image and its image under one of them are shown alike.
@@ -49,3 +51,17 @@ class View:
 def choose_views(count: int, scales: Sequence[float]) -> list[View]:
     """The first ``count`` symmetries at each of ``scales``, in that order."""
     return [View(symmetry, scale) for scale in scales for symmetry in range(count)]
+
+
+def shown_by(run: RunDir) -> tuple[RunDir, list[View], ViewAverage]:
+    """Whose model ``run`` is, the views that it is shown, and what of them is averaged.
+
+    Raises:
+        DataError: If it is a run of tta whose parent is gone.
+    """
+    record = run.record()
+    if record["kind"] != "tta":
+        return run, choose_views(1, (1.0,)), "logit"
+    config = validate(read_yaml(run.config), TtaConfig, where=str(run.config))
+    views = choose_views(config.views, config.scales)
+    return named_run(str(record["parent"]), near=run), views, config.average

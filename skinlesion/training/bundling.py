@@ -29,9 +29,9 @@ from skinlesion.bundle import (
     encode_tensors,
 )
 from skinlesion.bundle.description import COMBINED, Dtype
-from skinlesion.config import ModelConfig, Referral, TtaConfig, read_yaml, validate
+from skinlesion.config import ModelConfig, Referral
 from skinlesion.data.store import INFO, sha256
-from skinlesion.data.views import choose_views
+from skinlesion.data.views import shown_by
 from skinlesion.errors import DataError, IntegrityError, SkinlesionError
 from skinlesion.metrics.abstention import fit_conformal
 from skinlesion.metrics.calibration import CALIBRATORS
@@ -186,12 +186,7 @@ def _members(run: RunDir) -> tuple[list[tuple[Member, RunDir]], Combined | None]
 
 def _member(run: RunDir) -> tuple[Member, RunDir]:
     """A run with a model, or tta's views of one; and where the weights are."""
-    source, views, average = run, choose_views(1, (1.0,)), "logit"
-    record = run.record()
-    if record["kind"] == "tta":
-        config = validate(read_yaml(run.config), TtaConfig, where=str(run.config))
-        views, average = choose_views(config.views, config.scales), config.average
-        source = named_run(str(record["parent"]), near=run)
+    source, views, average = shown_by(run)
     if not source.model.exists():
         raise DataError(
             f"{source.path} holds no model", expected="a run of train, finetune or soup"
